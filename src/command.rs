@@ -1,0 +1,745 @@
+//! Everything that can ever run on a host. An auditor reads this file, and no other, to know it.
+//!
+//! A [`Script`] is the only thing a session runs; a script is made of [`Step`]s; a step holds a [`ReadOnlyCommand`]; and that can only be
+//! made here, from a [`Program`] with arguments which that program's entry permits, or from a [`Fragment`]: a short piece of POSIX sh whose
+//! text stands below, for what no single command can ask. None of them writes, and none takes a shell, a pager, an editor or
+//! another program as an argument.
+
+use std::fmt;
+use std::time::Duration;
+
+/// With which rights a command must run to be answered in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rights {
+    /// Any user's.
+    Any,
+    /// Access to the Docker socket: root or the group that owns the socket.
+    Docker,
+    /// Root.
+    Root,
+}
+
+impl Rights {
+    /// The word in `facts list` and in the script.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Docker => "docker",
+            Self::Root => "root",
+        }
+    }
+}
+
+/// A command was asked for that is not on the list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{command}` is not a read-only command that fleetscan may run: {because}")]
+pub struct Refused {
+    command: String,
+    because: String,
+}
+
+/// A program that may run, each with its own narrow set of arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Program {
+    /// `auditctl -s` and `auditctl -l`: the state and the rules of the kernel's audit.
+    Auditctl,
+    /// `cat PATH...`: absolute paths only.
+    Cat,
+    /// `date +%s`.
+    Date,
+    /// `df -Pk PATH...` and `df -Pi PATH...`.
+    Df,
+    /// `docker` with the subcommands that only read, always against the local socket.
+    Docker,
+    /// `dpkg-query -W -f=FORMAT`.
+    DpkgQuery,
+    /// `getent DATABASE [KEY...]`.
+    Getent,
+    /// `grep` in its reading forms, on absolute paths: `-sH`, `-rsH`, `-E` and the like, with a pattern.
+    Grep,
+    /// `id -u`, `id -Gn` and the like.
+    Id,
+    /// `ip6tables-save`.
+    Ip6tablesSave,
+    /// `iptables-save`.
+    IptablesSave,
+    /// `ls -ln`, `ls -lnd` and the like on absolute paths.
+    Ls,
+    /// `nft [-j] list ruleset`.
+    Nft,
+    /// `readlink -f PATH...`.
+    Readlink,
+    /// `rpm -qa --qf FORMAT`.
+    Rpm,
+    /// `ss -H -tulnp`.
+    Ss,
+    /// `sshd -T`, optionally with `-C`.
+    Sshd,
+    /// `stat [-L] -c FORMAT PATH...`.
+    Stat,
+    /// `systemctl show|list-unit-files|list-units|is-enabled` and nothing that changes a unit.
+    Systemctl,
+    /// `uname` with flags.
+    Uname,
+    /// `containerd --version`.
+    Containerd,
+    /// `runc --version`.
+    Runc,
+    /// `ufw status verbose`.
+    Ufw,
+    /// `firewall-cmd` with its `--list-...`, `--get-...` and `--state` options.
+    FirewallCmd,
+    /// `apt-get -s dist-upgrade`: a simulation, without locks.
+    AptGet,
+    /// `dnf -q -C updateinfo list --security`: from the cache only.
+    Dnf,
+    /// `apk info -v` and `apk version -l <`.
+    Apk,
+    /// `rc-status -a` and `rc-update show`: services under OpenRC.
+    RcStatus,
+    /// `netstat -tuln` and `netstat -tulnp`, where `ss` is missing.
+    Netstat,
+}
+
+impl Program {
+    /// Every program, for the documentation and the tests.
+    pub const ALL: &[Self] = &[
+        Self::Auditctl,
+        Self::Cat,
+        Self::Date,
+        Self::Df,
+        Self::Docker,
+        Self::DpkgQuery,
+        Self::Getent,
+        Self::Grep,
+        Self::Id,
+        Self::Ip6tablesSave,
+        Self::IptablesSave,
+        Self::Ls,
+        Self::Nft,
+        Self::Readlink,
+        Self::Rpm,
+        Self::Ss,
+        Self::Sshd,
+        Self::Stat,
+        Self::Systemctl,
+        Self::Uname,
+        Self::Containerd,
+        Self::Runc,
+        Self::Ufw,
+        Self::FirewallCmd,
+        Self::AptGet,
+        Self::Dnf,
+        Self::Apk,
+        Self::RcStatus,
+        Self::Netstat,
+    ];
+
+    /// The name it is called by; the script finds it in a fixed PATH of system directories.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auditctl => "auditctl",
+            Self::Cat => "cat",
+            Self::Date => "date",
+            Self::Df => "df",
+            Self::Docker => "docker",
+            Self::DpkgQuery => "dpkg-query",
+            Self::Getent => "getent",
+            Self::Grep => "grep",
+            Self::Id => "id",
+            Self::Ip6tablesSave => "ip6tables-save",
+            Self::IptablesSave => "iptables-save",
+            Self::Ls => "ls",
+            Self::Nft => "nft",
+            Self::Readlink => "readlink",
+            Self::Rpm => "rpm",
+            Self::Ss => "ss",
+            Self::Sshd => "sshd",
+            Self::Stat => "stat",
+            Self::Systemctl => "systemctl",
+            Self::Uname => "uname",
+            Self::Containerd => "containerd",
+            Self::Runc => "runc",
+            Self::Ufw => "ufw",
+            Self::FirewallCmd => "firewall-cmd",
+            Self::AptGet => "apt-get",
+            Self::Dnf => "dnf",
+            Self::Apk => "apk",
+            Self::RcStatus => "rc-status",
+            Self::Netstat => "netstat",
+        }
+    }
+
+    /// Whether these arguments only read. `Err` says what was wrong.
+    fn permits(self, arguments: &[&str]) -> Result<(), String> {
+        let exactly = |allowed: &[&[&str]]| {
+            if allowed.contains(&arguments) {
+                Ok(())
+            } else {
+                let forms: Vec<String> = allowed.iter().map(|form| format!("`{} {}`", self.name(), form.join(" "))).collect();
+                Err(format!("only {} may be asked", forms.join(", ")))
+            }
+        };
+        match self {
+            Self::Auditctl => exactly(&[&["-s"], &["-l"]]),
+            Self::Date => exactly(&[&["+%s"]]),
+            Self::Ip6tablesSave | Self::IptablesSave => exactly(&[&[]]),
+            Self::Nft => exactly(&[&["-j", "list", "ruleset"], &["list", "ruleset"]]),
+            Self::Ss => exactly(&[&["-H", "-tulnp"], &["-H", "-tuln"]]),
+            Self::Containerd | Self::Runc => exactly(&[&["--version"]]),
+            Self::Ufw => exactly(&[&["status", "verbose"]]),
+            Self::RcStatus => exactly(&[&["-a"]]),
+            Self::Netstat => exactly(&[&["-tuln"], &["-tulnp"]]),
+            Self::Id | Self::Uname => only_flags(arguments),
+            Self::FirewallCmd => exactly(&[&["--state"], &["--get-default-zone"], &["--list-all-zones"], &["--list-all"]]),
+            Self::AptGet => exactly(&[&["-s", "-o", "Debug::NoLocking=true", "dist-upgrade"]]),
+            Self::Dnf => exactly(&[&["-q", "-C", "updateinfo", "list", "--security"]]),
+            Self::Apk => exactly(&[&["info", "-v"], &["version", "-l", "<"]]),
+            Self::Sshd => match arguments {
+                ["-T"] => Ok(()),
+                ["-T", "-C", connection] if !connection.starts_with('-') => Ok(()),
+                _ => Err("only `sshd -T` and `sshd -T -C CONNECTION` may be asked".to_owned()),
+            },
+            Self::Cat => absolute_paths(arguments),
+            Self::Readlink => match arguments {
+                ["-f", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
+                _ => Err("only `readlink -f PATH...` may be asked".to_owned()),
+            },
+            Self::Df => match arguments {
+                ["-Pk" | "-Pi", paths @ ..] => absolute_paths(paths),
+                _ => Err("only `df -Pk PATH...` and `df -Pi PATH...` may be asked".to_owned()),
+            },
+            Self::Stat => match arguments {
+                ["-L", "-c", _, paths @ ..] | ["-c", _, paths @ ..] if !paths.is_empty() => absolute_paths(paths),
+                _ => Err("only `stat [-L] -c FORMAT PATH...` may be asked".to_owned()),
+            },
+            Self::Ls => match arguments {
+                ["-ln" | "-lnd" | "-lnR" | "-1", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
+                _ => Err("only `ls -ln|-lnd|-lnR|-1 PATH...` may be asked".to_owned()),
+            },
+            Self::Grep => match arguments {
+                // A pattern after the flags, then paths: `-f FILE` and `--include` forms are not needed and not had.
+                [flags, pattern, paths @ ..] if !paths.is_empty() => {
+                    let letters = flags.strip_prefix('-').unwrap_or("!");
+                    if letters.is_empty() || !letters.chars().all(|letter| "sHrhEiInc".contains(letter)) {
+                        return Err("only the flags -s -H -h -r -E -i -I -n -c may be given to grep".to_owned());
+                    }
+                    if pattern.starts_with('-') {
+                        return Err("a pattern may not begin with `-`".to_owned());
+                    }
+                    absolute_paths(paths)
+                }
+                _ => Err("only `grep FLAGS PATTERN PATH...` may be asked".to_owned()),
+            },
+            Self::Getent => match arguments {
+                ["passwd" | "group", keys @ ..] if keys.iter().all(|key| !key.starts_with('-')) => Ok(()),
+                _ => Err("only `getent passwd|group [KEY...]` may be asked".to_owned()),
+            },
+            Self::DpkgQuery => match arguments {
+                ["-W", format] if format.starts_with("-f=") => Ok(()),
+                _ => Err("only `dpkg-query -W -f=FORMAT` may be asked".to_owned()),
+            },
+            Self::Rpm => match arguments {
+                ["-qa", "--qf", format] if !format.contains("%(") && !format.contains("%{lua") => Ok(()),
+                _ => Err("only `rpm -qa --qf FORMAT` without macros may be asked".to_owned()),
+            },
+            Self::Systemctl => match arguments {
+                ["show" | "list-unit-files" | "list-units", rest @ ..] if rest.contains(&"--no-pager") => {
+                    let known = |argument: &&str| {
+                        !argument.starts_with('-')
+                            || matches!(*argument, "--no-pager" | "--no-legend" | "--plain" | "--all" | "-p" | "--failed")
+                            || argument.starts_with("--type=")
+                            || argument.starts_with("--property=")
+                            || argument.starts_with("--state=")
+                    };
+                    match rest.iter().find(|argument| !known(argument)) {
+                        None => Ok(()),
+                        Some(argument) => Err(format!("the option `{argument}` is not on the list")),
+                    }
+                }
+                _ => Err("only `systemctl show|list-unit-files|list-units --no-pager ...` may be asked".to_owned()),
+            },
+            Self::Docker => match arguments {
+                ["-H", "unix:///run/docker.sock", rest @ ..] => match rest {
+                    ["version" | "info", "--format", _]
+                    | ["ps", "-q", "--no-trunc"]
+                    | ["ps", "-a", "--no-trunc", "--format", _]
+                    | ["image", "ls", "-q", "--no-trunc"]
+                    | ["network" | "volume", "ls", "-q"]
+                    | ["plugin", "ls", "--format", _] => Ok(()),
+                    _ => Err("only version, info, ps, image ls, network ls, volume ls and plugin ls may be asked".to_owned()),
+                },
+                _ => {
+                    Err("docker must be called with `-H unix:///run/docker.sock`, so that no context leads elsewhere".to_owned())
+                }
+            },
+        }
+    }
+}
+
+fn only_flags(arguments: &[&str]) -> Result<(), String> {
+    let plain = |argument: &&&str| {
+        argument.len() > 1 && argument.starts_with('-') && argument[1..].chars().all(|letter| letter.is_ascii_alphabetic())
+    };
+    if arguments.iter().all(|argument| plain(&argument)) { Ok(()) } else { Err("only short flags may be given".to_owned()) }
+}
+
+fn absolute_paths(paths: &[&str]) -> Result<(), String> {
+    match paths.iter().find(|path| !path.starts_with('/') || path.contains('\0') || path.contains('\n')) {
+        None => Ok(()),
+        Some(path) => Err(format!("`{path}` is not an absolute path")),
+    }
+}
+
+/// A short piece of POSIX sh for what no single program can ask.
+///
+/// It runs as `/bin/sh -c TEXT fragment ARGUMENT...`, so its arguments are data, never code. In it, `$ROOT` stands before a command that needs
+/// more rights: empty where the login has them, else `sudo -k -n --`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fragment {
+    /// Which of the named programs exist, and where: `NAME=PATH` a line.
+    Tools,
+    /// `grep -sH '' PATTERN...` with shell patterns expanded: values of /proc/sys and /sys nodes, and files by pattern.
+    ReadMatching,
+    /// `stat -L -c FORMAT PATTERN...` with shell patterns expanded.
+    StatMatching,
+    /// The command line, user and executable of every process whose name is among the arguments.
+    Processes,
+    /// The names of all running processes, one a line.
+    ProcessNames,
+    /// `docker inspect` of all running containers, fifty at a time.
+    DockerContainers,
+    /// `docker image inspect` of all images, fifty at a time.
+    DockerImages,
+    /// `docker network inspect` of all networks.
+    DockerNetworks,
+    /// `readlink -f`, mode and owner of the directory that Docker stores its data in, as the daemon names it.
+    DockerRoot,
+}
+
+impl Fragment {
+    /// Every fragment, for the documentation and the tests.
+    pub const ALL: &[Self] = &[
+        Self::Tools,
+        Self::ReadMatching,
+        Self::StatMatching,
+        Self::Processes,
+        Self::ProcessNames,
+        Self::DockerContainers,
+        Self::DockerImages,
+        Self::DockerNetworks,
+        Self::DockerRoot,
+    ];
+
+    /// What stands for it in documentation and evidence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tools => "command -v",
+            Self::ReadMatching => "grep -sH ''",
+            Self::StatMatching => "stat -L",
+            Self::Processes => "cat /proc/PID/{cmdline,status,exe}",
+            Self::ProcessNames => "cat /proc/PID/comm",
+            Self::DockerContainers => "docker inspect",
+            Self::DockerImages => "docker image inspect",
+            Self::DockerNetworks => "docker network inspect",
+            Self::DockerRoot => "stat of the Docker data root",
+        }
+    }
+
+    /// The audited text.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Tools => r#"for t in "$@"; do p=$(command -v "$t" 2>/dev/null) && printf '%s=%s\n' "$t" "$p"; done; :"#,
+            // Unquoted on purpose: the shell expands the pattern, with no word splitting. A pattern without a match stays as it is, and -s is
+            // silent about it. Status 1 is "no line", which is an answer.
+            Self::ReadMatching => r#"IFS=; grep -sH '' $@ /dev/null; c=$?; [ "$c" -lt 2 ] || [ "$c" = 2 ]"#,
+            Self::StatMatching => {
+                r#"f=$1; shift; IFS=; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || continue; stat -L -c "$f" "$p"; done; :"#
+            }
+            Self::Processes => {
+                r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" || continue; for w in "$@"; do if [ "$n" = "$w" ]; then
+printf 'pid %s\nname %s\n' "${d#/proc/}" "$n"; grep -E '^(Uid|NSpid):' "$d/status" 2>/dev/null
+e=$(readlink "$d/exe" 2>/dev/null) && printf 'exe %s\n' "$e"
+tr '\0' '\n' <"$d/cmdline" 2>/dev/null | while IFS= read -r a || [ -n "$a" ]; do printf 'arg %s\n' "$a"; done; fi; done; done; :"#
+            }
+            Self::ProcessNames => r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" && printf '%s\n' "$n"; done; :"#,
+            Self::DockerContainers => {
+                r#"s=unix:///run/docker.sock; i=$($ROOT docker -H $s ps -q --no-trunc) || exit $?
+set -- $i; while [ $# -gt 0 ]; do b=; n=0; while [ $# -gt 0 ] && [ $n -lt 50 ]; do b="$b $1"; n=$((n+1)); shift; done
+$ROOT docker -H $s inspect --type container $b; done; :"#
+            }
+            Self::DockerImages => {
+                r#"s=unix:///run/docker.sock; i=$($ROOT docker -H $s image ls -q --no-trunc) || exit $?
+set -- $(printf '%s\n' $i | sort -u); while [ $# -gt 0 ]; do b=; n=0; while [ $# -gt 0 ] && [ $n -lt 50 ]; do b="$b $1"; n=$((n+1)); shift; done
+$ROOT docker -H $s image inspect $b; done; :"#
+            }
+            Self::DockerNetworks => {
+                r#"s=unix:///run/docker.sock; i=$($ROOT docker -H $s network ls -q --no-trunc) || exit $?
+[ -z "$i" ] || $ROOT docker -H $s network inspect $i"#
+            }
+            Self::DockerRoot => {
+                r#"r=$($ROOT docker -H unix:///run/docker.sock info --format '{{.DockerRootDir}}') || exit $?
+[ -n "$r" ] || exit 1; p=$(readlink -f "$r") || p=$r; printf 'root %s\npath %s\n' "$r" "$p"; stat -L -c 'stat %a|%u|%g|%U|%G|%F' "$p""#
+            }
+        }
+    }
+
+    /// Whether these arguments are of the kind the fragment takes.
+    fn permits(self, arguments: &[&str]) -> Result<(), String> {
+        let safe_pattern = |pattern: &&str| {
+            pattern.starts_with('/')
+                && !pattern.contains("..")
+                && pattern.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-*?+@:[]".contains(letter))
+        };
+        match self {
+            Self::Tools | Self::Processes => {
+                let word = |argument: &&str| {
+                    !argument.is_empty()
+                        && argument.chars().all(|letter| letter.is_ascii_alphanumeric() || "._+-".contains(letter))
+                };
+                if arguments.iter().all(|argument| word(argument)) {
+                    Ok(())
+                } else {
+                    Err("only program names may be given".to_owned())
+                }
+            }
+            Self::ReadMatching if arguments.iter().all(|argument| safe_pattern(argument)) => Ok(()),
+            Self::StatMatching if arguments.len() > 1 && arguments[1..].iter().all(|argument| safe_pattern(argument)) => Ok(()),
+            Self::ReadMatching | Self::StatMatching => Err("only absolute paths with plain patterns may be given".to_owned()),
+            Self::ProcessNames | Self::DockerContainers | Self::DockerImages | Self::DockerNetworks | Self::DockerRoot => {
+                if arguments.is_empty() {
+                    Ok(())
+                } else {
+                    Err("it takes no arguments".to_owned())
+                }
+            }
+        }
+    }
+}
+
+/// What a command is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    Program(Program),
+    Fragment(Fragment),
+}
+
+/// A command that only reads. There is no other way to make one than [`ReadOnlyCommand::new`] and [`ReadOnlyCommand::fragment`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadOnlyCommand {
+    what: What,
+    arguments: Vec<String>,
+    rights: Rights,
+}
+
+impl ReadOnlyCommand {
+    /// A program with arguments.
+    ///
+    /// # Errors
+    /// [`Refused`] when the program's entry does not permit the arguments.
+    pub fn new<S: AsRef<str>>(program: Program, arguments: &[S], rights: Rights) -> Result<Self, Refused> {
+        let words: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
+        program
+            .permits(&words)
+            .map_err(|because| Refused { command: format!("{} {}", program.name(), words.join(" ")), because })?;
+        Ok(Self { what: What::Program(program), arguments: owned(&words), rights })
+    }
+
+    /// A fragment with arguments.
+    ///
+    /// # Errors
+    /// [`Refused`] when the fragment does not take such arguments.
+    pub fn fragment<S: AsRef<str>>(fragment: Fragment, arguments: &[S], rights: Rights) -> Result<Self, Refused> {
+        let words: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
+        fragment
+            .permits(&words)
+            .map_err(|because| Refused { command: format!("{} {}", fragment.name(), words.join(" ")), because })?;
+        Ok(Self { what: What::Fragment(fragment), arguments: owned(&words), rights })
+    }
+
+    /// The rights it needs.
+    pub fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// The program whose absence means the question cannot be asked.
+    pub fn program(&self) -> &'static str {
+        match &self.what {
+            What::Program(program) => program.name(),
+            What::Fragment(
+                Fragment::DockerContainers | Fragment::DockerImages | Fragment::DockerNetworks | Fragment::DockerRoot,
+            ) => "docker",
+            What::Fragment(_) => "sh",
+        }
+    }
+
+    /// How the script gives it its rights: before the program; inside the fragment; or, for a fragment that asks for none, not at all.
+    fn kind(&self) -> &'static str {
+        match &self.what {
+            What::Program(_) => "program",
+            What::Fragment(fragment) if fragment.text().contains("$ROOT ") => "rooted",
+            What::Fragment(_) => "plain",
+        }
+    }
+
+    /// The words as a POSIX shell takes them, without the rights.
+    pub fn shell_words(&self) -> String {
+        let mut words = match &self.what {
+            What::Program(program) => vec![program.name().to_owned()],
+            What::Fragment(fragment) => {
+                vec!["/bin/sh".to_owned(), "-c".to_owned(), quote(fragment.text()), "fragment".to_owned()]
+            }
+        };
+        words.extend(self.arguments.iter().map(|argument| quote(argument)));
+        words.join(" ")
+    }
+}
+
+/// What a person reads as the source of a fact: the program with its arguments, or the short name of a fragment.
+impl fmt::Display for ReadOnlyCommand {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match &self.what {
+            What::Program(program) => program.name(),
+            What::Fragment(fragment) => fragment.name(),
+        };
+        out.write_str(name)?;
+        for argument in &self.arguments {
+            write!(out, " {}", quote(argument))?;
+        }
+        Ok(())
+    }
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// A word in POSIX shell quoting: left alone where nothing in it means anything to a shell, else in single quotes.
+pub fn quote(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+=:,@%".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// One question of the script: a command, its name and how long it may take on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// A stable word (`a-z`, `0-9`, `-`): names the answer in recordings.
+    pub id: String,
+    /// What runs.
+    pub command: ReadOnlyCommand,
+    /// The time limit on the host.
+    pub limit: Duration,
+}
+
+/// The limit of a step that says nothing else.
+pub const STEP_LIMIT: Duration = Duration::from_secs(10);
+
+impl Step {
+    /// A step with the usual limit.
+    pub fn new(id: impl Into<String>, command: ReadOnlyCommand) -> Self {
+        Self { id: id.into(), command, limit: STEP_LIMIT }
+    }
+
+    /// The same with another limit.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+}
+
+/// Whether a script may ask sudo for the rights a step needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Become {
+    /// Use what the login has.
+    No,
+    /// `sudo -k -n --` before each command that needs root, unless the login is root.
+    Sudo,
+}
+
+/// The two streams of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// The one thing a session can run: a POSIX sh script for `/bin/sh -s`, made of read-only steps only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    nonce: String,
+    text: String,
+    steps: Vec<Step>,
+}
+
+/// What runs before the first step. One function, so that a script cut off on its way never runs in part; `@NONCE@` is replaced.
+///
+/// Frames: `\n@NONCE B ID` on both streams before a step, `\n@NONCE E ID EXIT STATE` on both after it, `\n@NONCE Z` on both at the end. The nonce is random,
+/// comes over the encrypted channel and is in no argument, no environment and no file, so nothing that a command prints can contain it.
+const PRELUDE: &str = r#"main() {
+N=@NONCE@
+LC_ALL=C LANG=C LANGUAGE=C TZ=UTC0
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin:/opt/bin
+export LC_ALL LANG LANGUAGE TZ PATH
+unset ENV BASH_ENV CDPATH GREP_OPTIONS GREP_COLORS POSIXLY_CORRECT DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG DOCKER_API_VERSION DOCKER_TLS_VERIFY IFS ROOT
+umask 077
+cd /
+U=$(id -u 2>/dev/null) || U=
+D=
+[ "$U" = 0 ] || { [ -w /run/docker.sock ] && D=1; }
+T=
+timeout -k 2 5 true >/dev/null 2>&1 </dev/null && T='timeout -k 2'
+[ -n "$T" ] || { timeout -t 5 true >/dev/null 2>&1 </dev/null && T='timeout -t'; }
+mark() { printf '\n@%s %s\n' "$N" "$*"; printf '\n@%s %s\n' "$N" "$*" >&2; }
+# watch LIMIT COMMAND...: the command with a limit of our own, where there is no timeout(1) or where it could not end another user's process.
+watch() {
+X= l=$1
+shift
+trap 'X=1' USR1
+( trap 'kill $s 2>/dev/null; exit' TERM; sleep "$l" & s=$!; wait "$s"; kill -USR1 $$ ) >/dev/null 2>&1 </dev/null &
+w=$!
+"$@" </dev/null &
+p=$!
+wait "$p"
+c=$?
+if [ -n "$X" ]; then
+kill "$p" 2>/dev/null
+sleep 1
+kill -9 "$p" 2>/dev/null
+fi
+kill "$w" 2>/dev/null
+wait "$w" 2>/dev/null
+trap - USR1
+}
+# ask ID LIMIT RIGHTS KIND PROGRAM WORDS...
+ask() {
+i=$1 l=$2 r=$3 k=$4 g=$5
+shift 5
+mark B "$i"
+S=
+if [ "$U" != 0 ] && [ "$r" != any ]; then
+if [ "$r" = docker ] && [ -n "$D" ]; then :
+elif [ "@SUDO@" = yes ]; then S='sudo -k -n --'
+else
+mark E "$i" 0 needs_root
+return
+fi
+fi
+[ -z "$S" ] || command -v sudo >/dev/null 2>&1 || { mark E "$i" 0 needs_root; return; }
+if ! a=$(command -v "$g" 2>/dev/null); then
+mark E "$i" 127 missing
+return
+fi
+X= p=
+case $k in
+program)
+shift
+set -- "$a" "$@" ;;
+rooted)
+ROOT=$S S=
+export ROOT ;;
+*)
+[ -z "$S" ] || { mark E "$i" 0 needs_root; return; } ;;
+esac
+if [ -n "$S" ] || [ -n "$ROOT" ]; then watch "$l" $S "$@"
+elif [ -n "$T" ]; then
+$T "$l" "$@" </dev/null
+c=$?
+case $c in 124|137|143) X=1 ;; esac
+else watch "$l" "$@"
+fi
+unset ROOT
+if [ -z "$X" ]; then
+mark E "$i" "$c" done
+return
+fi
+mark E "$i" "$c" timed_out
+# What could not be ended might still print into a later answer: stop asking.
+if [ -n "$p" ] && kill -0 "$p" 2>/dev/null; then
+mark Z stuck
+exit 0
+fi
+}
+"#;
+
+const POSTLUDE: &str = "mark Z end\n}\nmain </dev/null\nexit 0\n";
+
+impl Script {
+    /// A script of these steps. `nonce` must be fresh and unguessable: letters and digits, at least 16 of them.
+    ///
+    /// # Panics
+    /// When the nonce is not made of at least 16 letters and digits: a fault of the caller, not of any input.
+    pub fn new(nonce: &str, steps: &[Step], with: Become) -> Self {
+        assert!(nonce.len() >= 16 && nonce.bytes().all(|byte| byte.is_ascii_alphanumeric()), "a nonce of letters and digits");
+        let sudo = if with == Become::Sudo { "yes" } else { "no" };
+        let mut text = PRELUDE.replace("@NONCE@", nonce).replace("@SUDO@", sudo);
+        for step in steps {
+            let kind = step.command.kind();
+            text.push_str(&format!(
+                "ask {} {} {} {kind} {} {}\n",
+                quote(&step.id),
+                step.limit.as_secs().max(1),
+                step.command.rights().as_str(),
+                step.command.program(),
+                step.command.shell_words(),
+            ));
+        }
+        text.push_str(POSTLUDE);
+        Self { nonce: nonce.to_owned(), text, steps: steps.to_vec() }
+    }
+
+    /// The word that marks the frames of its answer.
+    pub fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// What is sent to the standard input of `/bin/sh -s`.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its steps, in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_survives_the_shell_whatever_is_in_it() {
+        assert_eq!(quote("/etc/passwd"), "/etc/passwd");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote(""), "''");
+        assert_eq!(quote("a b;$(c)"), "'a b;$(c)'");
+    }
+
+    #[test]
+    fn commands_that_would_change_something_are_refused_by_name() {
+        for (program, arguments) in [
+            (Program::Systemctl, vec!["stop", "sshd"]),
+            (Program::Systemctl, vec!["show", "--no-pager", "--force"]),
+            (Program::Auditctl, vec!["-D"]),
+            (Program::Docker, vec!["-H", "unix:///run/docker.sock", "run", "x"]),
+            (Program::Docker, vec!["info", "--format", "{{json .}}"]),
+            (Program::Cat, vec!["etc/passwd"]),
+            (Program::Sshd, vec!["-f", "/tmp/x"]),
+            (Program::Nft, vec!["flush", "ruleset"]),
+            (Program::Grep, vec!["-f", "/etc/shadow", "/etc/passwd"]),
+            (Program::Rpm, vec!["-qa", "--qf", "%(id)"]),
+        ] {
+            let refused = ReadOnlyCommand::new(program, &arguments, Rights::Root).expect_err("refused");
+            assert!(refused.to_string().contains(program.name()), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_fragment_takes_no_code_as_an_argument() {
+        assert!(ReadOnlyCommand::fragment(Fragment::ReadMatching, &["/etc/$(id)"], Rights::Any).is_err());
+        assert!(ReadOnlyCommand::fragment(Fragment::Processes, &["a b"], Rights::Any).is_err());
+        assert!(ReadOnlyCommand::fragment(Fragment::DockerImages, &["x"], Rights::Docker).is_err());
+    }
+}

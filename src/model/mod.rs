@@ -1,0 +1,17 @@
+//! The nouns every room shares: hosts, facts, checks, verdicts, findings and reports.
+//!
+//! Pure data: no I/O, no runtime, nothing but `std` and `serde`.
+
+mod evidence;
+mod fact;
+mod finding;
+mod host;
+mod report;
+mod value;
+
+pub use evidence::{Evidence, escape};
+pub use fact::{FactRef, Facts, Why};
+pub use finding::{CheckInfo, Finding, Severity, Verdict};
+pub use host::{Connection, Host};
+pub use report::{CheckTotals, FleetReport, HostReport, Outcome, Privilege, Reason, ScanEvent, Status, Totals, VerdictCounts};
+pub use value::Value;

@@ -1,0 +1,363 @@
+//! What came of a scan: host by host, and in total.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CheckInfo, Evidence, Finding, Severity, Verdict, Why};
+
+/// How far a host got, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Every question was answered or refused for a reason: one finding for every check.
+    Scanned,
+    /// The connection ended in the middle: what came was judged, the rest is unknown.
+    Partial,
+    /// No SSH conversation came about.
+    Unreachable,
+    /// The host key is not the expected one, so nothing was sent.
+    Untrusted,
+    /// The host did not accept the login.
+    Denied,
+    /// The login worked, the script did not.
+    Failed,
+    /// Not tried, or given up, because the scan was ending.
+    Skipped,
+}
+
+impl Status {
+    /// Every status, in the order of reports.
+    pub const ALL: [Self; 7] =
+        [Self::Scanned, Self::Partial, Self::Unreachable, Self::Untrusted, Self::Denied, Self::Failed, Self::Skipped];
+
+    /// The stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scanned => "scanned",
+            Self::Partial => "partial",
+            Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.as_str())
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal => $status:ident,)+) => {
+        /// Why a host came out as it did: a stable code for scripts.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Reason {
+            /// Every reason, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The stable code.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// The status that this reason leads to when nothing of the host is known.
+            pub fn status(self) -> Status {
+                match self { $(Self::$name => Status::$status,)+ }
+            }
+
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The script ran to its end.
+    Complete = "complete" => Scanned,
+    /// The name has no address.
+    NameNotResolved = "name_not_resolved" => Unreachable,
+    /// Nothing listens on the port.
+    ConnectionRefused = "connection_refused" => Unreachable,
+    /// The network knows no way to the address.
+    NoRoute = "no_route" => Unreachable,
+    /// The TCP connection was not accepted in time.
+    ConnectTimeout = "connect_timeout" => Unreachable,
+    /// The connection was reset or closed before the login.
+    ConnectionReset = "connection_reset" => Unreachable,
+    /// The port accepted the connection and never said that it speaks SSH.
+    BannerTimeout = "banner_timeout" => Unreachable,
+    /// What answered is not an SSH server.
+    NotSsh = "not_ssh" => Unreachable,
+    /// The key exchange did not end in time.
+    HandshakeTimeout = "handshake_timeout" => Unreachable,
+    /// The key exchange failed, for want of a common algorithm or through a broken peer.
+    HandshakeFailed = "handshake_failed" => Unreachable,
+    /// No key is known for the host.
+    HostKeyUnknown = "host_key_unknown" => Untrusted,
+    /// The host shows another key than the known one.
+    HostKeyChanged = "host_key_changed" => Untrusted,
+    /// The host shows a key that known_hosts marks as revoked.
+    HostKeyRevoked = "host_key_revoked" => Untrusted,
+    /// There was no key to offer: no agent, no readable key file.
+    NoCredentials = "no_credentials" => Denied,
+    /// The server accepted none of the keys that were offered.
+    AuthRefused = "auth_refused" => Denied,
+    /// The login did not end in time.
+    AuthTimeout = "auth_timeout" => Denied,
+    /// The server opened no session or ran no command for the login.
+    SessionRefused = "session_refused" => Failed,
+    /// The login shell did not run the script: a forced command, a nologin shell.
+    NoShell = "no_shell" => Failed,
+    /// The connection broke off while the script ran.
+    ConnectionLost = "connection_lost" => Failed,
+    /// The host used up its time.
+    HostTimeout = "host_timeout" => Failed,
+    /// The host sent more than the limit.
+    OutputLimit = "output_limit" => Failed,
+    /// The whole scan ran into its deadline.
+    Deadline = "deadline" => Skipped,
+    /// The scan was interrupted.
+    Interrupted = "interrupted" => Skipped,
+    /// A fault in fleetscan itself, confined to this host.
+    InternalError = "internal_error" => Failed,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.code())
+    }
+}
+
+/// How a host came out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How far it got.
+    pub status: Status,
+    /// Why.
+    pub reason: Reason,
+    /// What exactly, escaped; empty for a host that was scanned.
+    pub detail: Evidence,
+}
+
+impl Outcome {
+    /// The script ran to its end.
+    pub fn scanned() -> Self {
+        Self { status: Status::Scanned, reason: Reason::Complete, detail: Evidence::new("") }
+    }
+
+    /// Nothing of the host is known, for a reason.
+    pub fn without_answers(reason: Reason, detail: impl AsRef<str>) -> Self {
+        Self { status: reason.status(), reason, detail: Evidence::new(detail) }
+    }
+}
+
+/// With which rights the probes ran on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Privilege {
+    /// The login is root.
+    Root,
+    /// An unprivileged login, `sudo -k -n` for the commands that need root.
+    Sudo,
+    /// An unprivileged login and nothing else.
+    User,
+}
+
+impl Privilege {
+    /// The stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Sudo => "sudo",
+            Self::User => "user",
+        }
+    }
+}
+
+/// Everything the scan says of one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostReport {
+    /// The place in the inventory, from 0: what orders every report.
+    pub index: usize,
+    /// The name in the inventory.
+    pub name: String,
+    /// What was dialled, with the port where it is not 22.
+    pub address: String,
+    /// The groups, sorted, without `all`.
+    pub groups: Vec<String>,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// The operating system in the words of its os-release, where known.
+    pub os: Option<Evidence>,
+    /// The rights the probes had, where the host got that far.
+    pub privilege: Option<Privilege>,
+    /// When the host was taken up, RFC 3339 in UTC.
+    pub scanned_at: String,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+    /// One for every check, in the order of the checks; empty unless the status is scanned or partial.
+    pub findings: Vec<Finding>,
+}
+
+/// How often each verdict was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct VerdictCounts {
+    /// Passed.
+    pub pass: u64,
+    /// Failed.
+    pub fail: u64,
+    /// To be decided by a person.
+    pub review: u64,
+    /// Not applicable.
+    pub not_applicable: u64,
+    /// Not known.
+    pub unknown: u64,
+}
+
+impl VerdictCounts {
+    /// Counts one more.
+    pub fn add(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Pass => self.pass += 1,
+            Verdict::Fail => self.fail += 1,
+            Verdict::Review => self.review += 1,
+            Verdict::NotApplicable => self.not_applicable += 1,
+            Verdict::Unknown(_) => self.unknown += 1,
+        }
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.pass + self.fail + self.review + self.not_applicable + self.unknown
+    }
+}
+
+/// What the fleet says to one check.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CheckTotals {
+    /// How often each verdict was given, scanned and partial hosts only.
+    pub verdicts: VerdictCounts,
+    /// The first few hosts that failed, by their place in the inventory: enough for a screen, whatever the fleet's size.
+    pub failed: Vec<(usize, String)>,
+}
+
+/// How many of the hosts that failed a check a report can name without another pass over the journal.
+const HOSTS_NAMED: usize = 8;
+
+/// Counts over the whole fleet. Its size depends on the number of checks, never on the number of hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Hosts of the inventory that were selected.
+    pub hosts: u64,
+    /// Hosts by status.
+    pub statuses: BTreeMap<Status, u64>,
+    /// Hosts not fully scanned, by reason.
+    pub reasons: BTreeMap<Reason, u64>,
+    /// All findings of scanned and partial hosts.
+    pub verdicts: VerdictCounts,
+    /// Failed findings by severity.
+    pub failed: BTreeMap<Severity, u64>,
+    /// Unknown findings by severity.
+    pub unknown: BTreeMap<Severity, u64>,
+    /// Per check, in the order of the checks.
+    pub checks: Vec<CheckTotals>,
+}
+
+/// The result of a scan without its hosts, which are in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetReport {
+    /// When the scan began, RFC 3339 in UTC.
+    pub started: String,
+    /// When it ended, RFC 3339 in UTC.
+    pub finished: String,
+    /// Whether it was interrupted or ran into its deadline: hosts may be missing an answer for that reason alone.
+    pub interrupted: bool,
+    /// The checks, in the order of every report.
+    pub checks: Vec<Arc<CheckInfo>>,
+    /// The counts.
+    pub totals: Totals,
+}
+
+impl FleetReport {
+    /// A report of no hosts yet.
+    pub fn new(checks: Vec<Arc<CheckInfo>>, started: String) -> Self {
+        let totals = Totals { checks: vec![CheckTotals::default(); checks.len()], ..Totals::default() };
+        Self { finished: started.clone(), started, interrupted: false, checks, totals }
+    }
+
+    /// Counts a finished host.
+    pub fn add(&mut self, host: &HostReport) {
+        let totals = &mut self.totals;
+        totals.hosts += 1;
+        *totals.statuses.entry(host.outcome.status).or_default() += 1;
+        if host.outcome.status != Status::Scanned {
+            *totals.reasons.entry(host.outcome.reason).or_default() += 1;
+        }
+        for (at, finding) in host.findings.iter().enumerate() {
+            totals.verdicts.add(&finding.verdict);
+            let Some((check, info)) = totals.checks.get_mut(at).zip(self.checks.get(at)) else { continue };
+            check.verdicts.add(&finding.verdict);
+            match finding.verdict {
+                Verdict::Fail => {
+                    *totals.failed.entry(info.severity).or_default() += 1;
+                    // Hosts finish in any order; the report must not depend on it.
+                    let place = check.failed.partition_point(|(index, _)| *index < host.index);
+                    if place < HOSTS_NAMED {
+                        check.failed.insert(place, (host.index, host.name.clone()));
+                        check.failed.truncate(HOSTS_NAMED);
+                    }
+                }
+                Verdict::Unknown(_) => *totals.unknown.entry(info.severity).or_default() += 1,
+                Verdict::Pass | Verdict::Review | Verdict::NotApplicable => {}
+            }
+        }
+    }
+
+    /// Hosts whose every question was answered or refused for a reason.
+    pub fn scanned(&self) -> u64 {
+        self.totals.statuses.get(&Status::Scanned).copied().unwrap_or(0)
+    }
+}
+
+/// What happens while a scan runs, for whoever shows it.
+#[derive(Debug, Clone)]
+pub enum ScanEvent {
+    /// The scan begins with so many hosts.
+    Started {
+        /// Hosts selected.
+        hosts: usize,
+        /// Checks selected.
+        checks: usize,
+    },
+    /// A host was taken up.
+    HostStarted {
+        /// Its place in the inventory.
+        index: usize,
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// A host is done.
+    HostFinished(Arc<HostReport>),
+    /// No further host is started; running ones end.
+    Draining,
+    /// Running hosts are given up.
+    Aborting,
+}
+
+/// Shorthand used where a host was not scanned: the verdict every check then has in formats with a row per host and check.
+impl From<&Outcome> for Verdict {
+    fn from(outcome: &Outcome) -> Self {
+        Self::Unknown(Why::NotAnswered(format!("{}: {}", outcome.reason, outcome.detail.text())))
+    }
+}
