@@ -21,6 +21,6 @@ chmod 640 /etc/audit/rules.d/50-docker.rules
 mkdir -p /var/lib/docker
 auditctl -R /etc/audit/rules.d/50-docker.rules >/dev/null
 cp /etc/audit/rules.d/50-docker.rules /etc/audit/audit.rules
-# -s nochange: whether the kernel's audit is on is for the next line, so that it can be put back.
 auditctl -e 1 >/dev/null
-auditd -s nochange
+# A machine with an auditd of its own keeps it; the kernel takes one only. `-s nochange`: it leaves the kernel's switch alone when it ends.
+if auditctl -s | grep -qx 'pid 0'; then auditd -s nochange; fi

@@ -80,6 +80,7 @@ fs.protected_fifos = 2
 fs.protected_regular = 2
 SETTINGS
 printf '* hard core 0\n' > /etc/security/limits.d/60-core.conf
+mkdir -p /etc/modprobe.d
 for module in cramfs freevxfs hfs hfsplus jffs2 squashfs udf usb-storage dccp sctp rds tipc; do
     printf 'install %s /bin/false\nblacklist %s\n' "$module" "$module"
 done > /etc/modprobe.d/60-hardening.conf
