@@ -16,7 +16,7 @@ mod script;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
 pub use record::{RecordError, Recorded, RecordedStep, read_record, write_record};
-pub use script::{Answer, FrameReader, OutputLimits, State, Transcript};
+pub use script::{Answer, FrameReader, OutputLimits, State, Transcript, replayed};
 
 /// What a probe says of a fact it owns.
 #[derive(Debug, Clone, Copy)]
