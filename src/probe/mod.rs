@@ -13,6 +13,7 @@ mod identity;
 mod plan;
 mod record;
 mod script;
+mod sysctl;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
 pub use record::{RecordError, Recorded, RecordedStep, read_record, write_record};
@@ -206,7 +207,7 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Every probe. A probe that needs facts of another stands after it.
-pub const PROBES: &[&Probe] = &[&identity::PROBE];
+pub const PROBES: &[&Probe] = &[&identity::PROBE, &sysctl::PROBE];
 
 /// Every fact there is, in the order of the probes.
 pub fn fact_specs() -> impl Iterator<Item = &'static FactSpec> {
