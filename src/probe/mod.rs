@@ -11,6 +11,7 @@ use crate::model::{FactRef, Facts, Value, Why};
 
 mod docker;
 mod docker_daemon;
+mod docker_versions;
 mod identity;
 mod packages;
 mod plan;
@@ -137,8 +138,15 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Every probe. A probe that needs facts of another stands after it.
-pub const PROBES: &[&Probe] =
-    &[&identity::PROBE, &sysctl::PROBE, &services::PROBE, &packages::PROBE, &docker_daemon::PROBE, &docker::PROBE];
+pub const PROBES: &[&Probe] = &[
+    &identity::PROBE,
+    &sysctl::PROBE,
+    &services::PROBE,
+    &packages::PROBE,
+    &docker_daemon::PROBE,
+    &docker::PROBE,
+    &docker_versions::PROBE,
+];
 
 /// Every fact there is, in the order of the probes.
 pub fn fact_specs() -> impl Iterator<Item = &'static FactSpec> {
