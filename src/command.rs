@@ -375,7 +375,7 @@ tr '\0' '\n' <"$d/cmdline" 2>/dev/null | while IFS= read -r a || [ -n "$a" ]; do
             Self::ProcessNames => r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" && printf '%s\n' "$n"; done; :"#,
             Self::DockerContainers => {
                 r#"s=unix:///run/docker.sock; i=$($ROOT docker -H $s ps -q --no-trunc) || exit $?
-set -- $i; while [ $# -gt 0 ]; do b=; n=0; while [ $# -gt 0 ] && [ $n -lt 50 ]; do b="$b $1"; n=$((n+1)); shift; done
+printf '%s\n' $i; set -- $i; while [ $# -gt 0 ]; do b=; n=0; while [ $# -gt 0 ] && [ $n -lt 50 ]; do b="$b $1"; n=$((n+1)); shift; done
 $ROOT docker -H $s inspect --type container $b; done; :"#
             }
             Self::DockerImages => {

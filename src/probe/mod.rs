@@ -10,6 +10,7 @@ pub use crate::model::Kind;
 use crate::model::{FactRef, Facts, Value, Why};
 
 mod docker;
+mod docker_containers;
 mod docker_daemon;
 mod docker_versions;
 mod identity;
@@ -146,6 +147,7 @@ pub const PROBES: &[&Probe] = &[
     &docker_daemon::PROBE,
     &docker::PROBE,
     &docker_versions::PROBE,
+    &docker_containers::PROBE,
 ];
 
 /// Every fact there is, in the order of the probes.
