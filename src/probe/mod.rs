@@ -15,7 +15,7 @@ mod record;
 mod script;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
-pub use record::{RecordError, Recorded, RecordedStep, read_record, write_record};
+pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
 pub use script::{Answer, FrameReader, OutputLimits, State, Transcript, replayed};
 
 /// What a probe says of a fact it owns.
