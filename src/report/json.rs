@@ -59,7 +59,11 @@ pub(super) fn write(report: &FleetReport, journal: &Journal, out: &mut dyn io::W
     member(out, "started", &report.started)?;
     member(out, "finished", &report.finished)?;
     member(out, "interrupted", &report.interrupted)?;
-    list(out, "checks", report.checks.iter().map(|check| serde_json::to_vec(check).map_err(|error| WriteError::Io(error.into()))))?;
+    list(
+        out,
+        "checks",
+        report.checks.iter().map(|check| serde_json::to_vec(check).map_err(|error| WriteError::Io(error.into()))),
+    )?;
     list(out, "hosts", journal.lines().map(|line| line.map_err(WriteError::Journal)))?;
     out.write_all(b"\"summary\": ")?;
     serde_json::to_writer(&mut *out, &Summary::of(report)).map_err(io::Error::from)?;
@@ -76,11 +80,7 @@ fn member(out: &mut dyn io::Write, name: &str, value: &impl Serialize) -> Result
 }
 
 /// `"name": [..],` with every item, already JSON, on a line of its own.
-fn list(
-    out: &mut dyn io::Write,
-    name: &str,
-    items: impl Iterator<Item = Result<Vec<u8>, WriteError>>,
-) -> Result<(), WriteError> {
+fn list(out: &mut dyn io::Write, name: &str, items: impl Iterator<Item = Result<Vec<u8>, WriteError>>) -> Result<(), WriteError> {
     write!(out, "\"{name}\": [")?;
     for (at, item) in items.enumerate() {
         out.write_all(if at == 0 { b"\n" } else { b",\n" })?;

@@ -5,6 +5,7 @@
 
 mod csv;
 mod json;
+mod layout;
 mod output;
 mod progress;
 mod terminal;
@@ -38,9 +39,19 @@ pub type WriteFormat = fn(&FleetReport, &Journal, &mut dyn io::Write) -> Result<
 
 /// Every format, in the order of the documentation.
 pub const FORMATS: [Format; 3] = [
-    Format { name: "json", extension: "json", meaning: "everything, for programs (see the published schema)", write: json::write },
+    Format {
+        name: "json",
+        extension: "json",
+        meaning: "everything, for programs (see the published schema)",
+        write: json::write,
+    },
     Format { name: "csv", extension: "csv", meaning: "a row for every host and check, for auditors", write: csv::write },
-    Format { name: "text", extension: "txt", meaning: "the summary of the terminal, plain, 80 columns", write: terminal::write_plain },
+    Format {
+        name: "text",
+        extension: "txt",
+        meaning: "the summary of the terminal, plain, 80 columns",
+        write: terminal::write_plain,
+    },
 ];
 
 impl Format {

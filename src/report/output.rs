@@ -120,9 +120,7 @@ fn reader_had_enough(result: Result<(), WriteError>) -> Result<(), WriteError> {
 fn open_path(path: &Path) -> io::Result<Target> {
     match fs::metadata(path) {
         Ok(known) if known.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(known) if !known.is_file() => {
-            Ok(Target::Stream(path.to_owned(), OpenOptions::new().write(true).open(path)?))
-        }
+        Ok(known) if !known.is_file() => Ok(Target::Stream(path.to_owned(), OpenOptions::new().write(true).open(path)?)),
         Ok(_) => {
             // The rename would go through even where the file itself is protected, and would replace a symbolic link.
             OpenOptions::new().append(true).open(path)?;
@@ -144,11 +142,7 @@ fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    tempfile::Builder::new()
-        .prefix(".fleetscan-")
-        .suffix(".tmp")
-        .permissions(Permissions::from_mode(MODE))
-        .tempfile_in(directory)
+    tempfile::Builder::new().prefix(".fleetscan-").suffix(".tmp").permissions(Permissions::from_mode(MODE)).tempfile_in(directory)
 }
 
 /// Opens every destination, so that a bad path fails before the first host is contacted. All that is wrong is said at once.
