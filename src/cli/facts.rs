@@ -31,7 +31,10 @@ impl FactsArgs {
             let unit = unit.map(|unit| format!(" in {unit}")).unwrap_or_default();
             let rights = rights.as_str();
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{name}{key}\n    {summary}\n    type: {kind}{unit}\n    source: {source}\n    privilege: {rights}");
+            let _ = writeln!(
+                text,
+                "{name}{key}\n    {summary}\n    type: {kind}{unit}\n    source: {source}\n    privilege: {rights}"
+            );
         }
         let _ = write!(text, "\nFunctions of expressions, besides those of CEL:\n{}", functions());
         print(&text)?;

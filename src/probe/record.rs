@@ -243,10 +243,8 @@ mod tests {
     #[test]
     fn a_recorded_host_reads_back_as_it_was_to_the_byte() {
         let directory = tempfile::tempdir().expect("a directory");
-        let answers = [
-            ("one".to_owned(), answered_with("out\u{0}\n\n", "err", 3)),
-            ("two".to_owned(), not_run(State::NeedsRoot)),
-        ];
+        let answers =
+            [("one".to_owned(), answered_with("out\u{0}\n\n", "err", 3)), ("two".to_owned(), not_run(State::NeedsRoot))];
         let transcript = Transcript::from_answers(answers, false);
         write_record(directory.path(), Recorded::new(&row(), true), &transcript).expect("written");
         let (host, read) = read_record(directory.path()).expect("read");
