@@ -20,7 +20,8 @@ const HOSTS_NAMED: u64 = 20;
 const TICK: Duration = Duration::from_millis(250);
 const LONGEST_LINE: usize = 200;
 const NAME_COLUMNS: usize = 24;
-const TEMPLATE: &str = "{bar:20} {human_pos}/{human_len} hosts, {per_sec}, {eta} left: {status}";
+/// Two lines, each within 80 columns: what does not fit on a line would be drawn over and over.
+const TEMPLATE: &str = "{bar:24} {human_pos}/{human_len} hosts, {rate}, {eta} left\n  {status}";
 
 /// Shows the events of a scan as they come. Never writes to standard output; a terminal that has gone away is no error.
 pub struct Progress(Show);
@@ -162,7 +163,10 @@ impl Bar {
             let _ = out.write_str(&lock(&shown).status(Instant::now()));
         };
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-            bar.set_style(style.with_key("status", status));
+            let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{:.1}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("status", status).with_key("rate", rate));
         }
         Self { bar, tally }
     }
