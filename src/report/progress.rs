@@ -20,7 +20,8 @@ const HOSTS_NAMED: u64 = 20;
 const TICK: Duration = Duration::from_millis(250);
 const LONGEST_LINE: usize = 200;
 const NAME_COLUMNS: usize = 24;
-const TEMPLATE: &str = "{bar:20} {human_pos}/{human_len} hosts, {per_sec}, {eta} left: {status}";
+/// Two lines, each within 80 columns: what does not fit on a line would be drawn over and over.
+const TEMPLATE: &str = "{bar:24} {human_pos}/{human_len} hosts, {pace}\n  {status}";
 
 /// Shows the events of a scan as they come. Never writes to standard output; a terminal that has gone away is no error.
 pub struct Progress(Show);
@@ -162,7 +163,14 @@ impl Bar {
             let _ = out.write_str(&lock(&shown).status(Instant::now()));
         };
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-            bar.set_style(style.with_key("status", status));
+            // Nothing can be foretold before the first host is done.
+            let pace = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{:.1}/s", state.per_sec());
+                if state.pos() > 0 {
+                    let _ = write!(out, ", {} left", duration(state.eta().as_secs()));
+                }
+            };
+            bar.set_style(style.with_key("status", status).with_key("pace", pace));
         }
         Self { bar, tally }
     }
