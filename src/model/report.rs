@@ -355,6 +355,8 @@ pub enum ScanEvent {
     },
     /// A host is done.
     HostFinished(Arc<HostReport>),
+    /// A second has passed.
+    StillRunning,
     /// No further host is started; running ones end.
     Draining,
     /// Running hosts are given up.

@@ -112,7 +112,7 @@ impl Tally {
                 self.done += 1;
                 self.not_scanned += u64::from(host.outcome.status != Status::Scanned);
             }
-            ScanEvent::Draining | ScanEvent::Aborting => {}
+            ScanEvent::Draining | ScanEvent::Aborting | ScanEvent::StillRunning => {}
         }
     }
 
@@ -139,7 +139,7 @@ fn ending(event: &ScanEvent) -> Option<&'static str> {
     match event {
         ScanEvent::Draining => Some("ending: no further host is started, running ones end (interrupt again to give them up)"),
         ScanEvent::Aborting => Some("aborting: running hosts are given up"),
-        ScanEvent::Started { .. } | ScanEvent::HostStarted { .. } | ScanEvent::HostFinished(_) => None,
+        ScanEvent::Started { .. } | ScanEvent::HostStarted { .. } | ScanEvent::HostFinished(_) | ScanEvent::StillRunning => None,
     }
 }
 
@@ -183,7 +183,7 @@ impl Bar {
                 self.bar.enable_steady_tick(TICK);
             }
             ScanEvent::HostFinished(_) => self.bar.inc(1),
-            ScanEvent::HostStarted { .. } => {}
+            ScanEvent::HostStarted { .. } | ScanEvent::StillRunning => {}
             ScanEvent::Draining | ScanEvent::Aborting => {
                 if let Some(words) = ending(event) {
                     self.bar.println(words);
@@ -227,7 +227,7 @@ impl<W: Write> Lines<W> {
                     self.status(now);
                 }
             }
-            ScanEvent::HostStarted { .. } | ScanEvent::Draining | ScanEvent::Aborting => {}
+            ScanEvent::HostStarted { .. } | ScanEvent::Draining | ScanEvent::Aborting | ScanEvent::StillRunning => {}
         }
         if let Some(words) = ending(event) {
             self.line(words);
