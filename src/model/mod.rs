@@ -13,5 +13,7 @@ pub use evidence::{Evidence, escape};
 pub use fact::{FactRef, Facts, Why};
 pub use finding::{CheckInfo, Finding, Severity, Verdict};
 pub use host::{Connection, Host};
-pub use report::{CheckTotals, FleetReport, HostReport, Outcome, Privilege, Reason, ScanEvent, Status, Totals, VerdictCounts};
+pub use report::{
+    CheckTotals, Failure, FleetReport, HostReport, Outcome, Privilege, Reason, ScanEvent, Status, Totals, VerdictCounts,
+};
 pub use value::Value;
