@@ -277,7 +277,7 @@ pub fn judge(row: &mut HostReport, checks: &CheckSet, plan: &Plan, answers: &Tra
 async fn converse(host: &Host, options: &Options, script: &Script, reader: &mut FrameReader) -> Result<(), Failure> {
     let mut sink = |stream: Stream, bytes: &[u8]| reader.feed(stream, bytes);
     match host.connection {
-        Connection::Local => local::run(script, &mut sink).await,
+        Connection::Local => local::run(script, options.host_timeout, &mut sink).await,
         Connection::Ssh => {
             let target = Target {
                 address: host.address.clone(),

@@ -13,13 +13,13 @@ use crate::model::{Host, Severity};
 
 /// Which hosts.
 #[derive(Debug, Args)]
-pub struct InventoryArgs {
+pub(super) struct InventoryArgs {
     /// Inventory file or directory, or a literal list with a comma (`web01,web02,`); may be given several times
     #[arg(short, long, value_name = "INVENTORY", required = true)]
-    pub inventory: Vec<String>,
+    pub(super) inventory: Vec<String>,
     /// Only hosts that match, as `ansible -l`: `web:&prod:!web03`, globs, `~regex`, `@FILE`
     #[arg(short, long, value_name = "PATTERN")]
-    pub limit: Option<String>,
+    pub(super) limit: Option<String>,
 }
 
 impl InventoryArgs {
@@ -43,16 +43,16 @@ impl InventoryArgs {
 
 /// Which checks.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// Directory of check packs (`*.yaml`) in place of the built-in ones
     #[arg(long, value_name = "DIR")]
-    pub checks: Option<PathBuf>,
+    pub(super) checks: Option<PathBuf>,
     /// Only these checks: an id, a tag, or an id with `*`; may be given several times or with commas
     #[arg(long, value_name = "CHECK-OR-TAG", value_delimiter = ',')]
-    pub only: Vec<String>,
+    pub(super) only: Vec<String>,
     /// Not these checks: an id, a tag, or an id with `*`; may be given several times or with commas
     #[arg(long, value_name = "CHECK-OR-TAG", value_delimiter = ',')]
-    pub skip: Vec<String>,
+    pub(super) skip: Vec<String>,
 }
 
 impl CheckArgs {
@@ -66,7 +66,7 @@ impl CheckArgs {
 
 /// Which failures count for the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum FailOn {
+pub(super) enum FailOn {
     /// Every failure.
     Info,
     /// Low and above.

@@ -27,7 +27,7 @@ static RECORDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tests/hosts");
 /// Starts SSH servers on loopback that answer as recorded hosts did, writes an inventory and known_hosts for them, and scans them with the real engine. Three
 /// of them misbehave: one refuses the connection, one shows another key than the known one, one accepts and never answers.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(super) struct DemoArgs {
     /// Hosts of the simulated fleet
     #[arg(long, value_name = "N", default_value = "24", value_parser = clap::value_parser!(u32).range(4..=20_000))]
     hosts: u32,

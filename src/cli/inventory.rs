@@ -10,7 +10,7 @@ use crate::inventory::Matched;
 /// Show an inventory as it is understood.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["list", "hosts"]))]
-pub struct InventoryCommand {
+pub(super) struct InventoryCommand {
     #[command(flatten)]
     inventory: InventoryArgs,
     /// JSON in the shape of `ansible-inventory --list`

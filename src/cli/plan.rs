@@ -16,7 +16,7 @@ use crate::scan;
 
 /// Show what would run where, byte for byte, without contacting any host.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(super) struct PlanArgs {
     #[command(flatten)]
     inventory: InventoryArgs,
     #[command(flatten)]

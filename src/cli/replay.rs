@@ -17,7 +17,7 @@ use crate::scan;
 
 /// Judge recorded hosts again, offline, with today's checks.
 #[derive(Debug, Args)]
-pub struct ReplayArgs {
+pub(super) struct ReplayArgs {
     /// Directory written by `scan --record`: of one host, or of many
     dir: PathBuf,
     #[command(flatten)]

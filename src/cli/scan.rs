@@ -16,14 +16,14 @@ use super::{ExitStatus, warn};
 use crate::check::CheckSet;
 use crate::journal::Journal;
 use crate::model::{Connection, Host, ScanEvent};
-use crate::probe::{self, OutputLimits, Plan};
+use crate::probe::{self, OutputLimits};
 use crate::report::Progress;
 use crate::scan::{self, Cancel, Options, Scanned};
 use crate::ssh::{Credentials, KeySources, KnownHosts, Limits};
 
 /// Scan the hosts of an inventory, or this machine (`scan local`).
 #[derive(Debug, Args)]
-pub struct ScanArgs {
+pub(super) struct ScanArgs {
     /// `local`: this machine, without SSH
     #[arg(value_name = "local", conflicts_with = "inventory", value_parser = ["local"])]
     target: Option<String>,
@@ -43,37 +43,37 @@ pub struct ScanArgs {
 
 /// How hosts are reached, and how long it may take.
 #[derive(Debug, Args)]
-pub struct ConnectionArgs {
+pub(super) struct ConnectionArgs {
     /// Hosts at once; default 256, or fewer where the limit of open files asks for it
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub forks: Option<u32>,
+    pub(super) forks: Option<u32>,
     /// User to log in as, where the inventory names none
     #[arg(short, long)]
-    pub user: Option<String>,
+    pub(super) user: Option<String>,
     /// Private key file, and then only that one, where the inventory names none
     #[arg(long, value_name = "FILE")]
-    pub private_key: Option<PathBuf>,
+    pub(super) private_key: Option<PathBuf>,
     /// Ask sudo for the commands that need root, where the inventory does not say
     #[arg(short, long = "become")]
-    pub become_root: bool,
+    pub(super) become_root: bool,
     /// Time for the connection to a host, seconds
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
-    pub timeout: Duration,
+    pub(super) timeout: Duration,
     /// Time for one host in all, seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "120")]
-    pub host_timeout: Duration,
+    pub(super) host_timeout: Duration,
     /// Time for the whole scan, seconds; hosts not done by then are reported as not scanned
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub deadline: Option<Duration>,
+    pub(super) deadline: Option<Duration>,
     /// Known host keys, in place of `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`
     #[arg(long, value_name = "FILE")]
-    pub known_hosts: Option<PathBuf>,
+    pub(super) known_hosts: Option<PathBuf>,
     /// Record the answers of every host in a directory, for `fleetscan replay`
     #[arg(long, value_name = "DIR")]
-    pub record: Option<PathBuf>,
+    pub(super) record: Option<PathBuf>,
     /// No progress on standard error
     #[arg(short, long)]
-    pub quiet: bool,
+    pub(super) quiet: bool,
 }
 
 /// Hosts at once where the user does not say: what 256 sessions need was measured as 40 MB, and they reach 500 hosts a second.
