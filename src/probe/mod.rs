@@ -9,10 +9,16 @@ use crate::command::{Rights, Step};
 pub use crate::model::Kind;
 use crate::model::{FactRef, Facts, Value, Why};
 
+mod docker;
+mod docker_daemon;
 mod identity;
+mod packages;
 mod plan;
 mod record;
 mod script;
+mod secrets;
+mod services;
+mod sysctl;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
 pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
@@ -131,7 +137,8 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Every probe. A probe that needs facts of another stands after it.
-pub const PROBES: &[&Probe] = &[&identity::PROBE];
+pub const PROBES: &[&Probe] =
+    &[&identity::PROBE, &sysctl::PROBE, &services::PROBE, &packages::PROBE, &docker_daemon::PROBE, &docker::PROBE];
 
 /// Every fact there is, in the order of the probes.
 pub fn fact_specs() -> impl Iterator<Item = &'static FactSpec> {
