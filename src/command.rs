@@ -303,6 +303,8 @@ pub enum Fragment {
     ReadMatching,
     /// `stat -L -c FORMAT PATTERN...` with shell patterns expanded.
     StatMatching,
+    /// Which of the paths exist (patterns expanded), what they are and where symbolic links lead: `directory|socket|file|hidden`, path, real path.
+    RealPaths,
     /// The command line, user and executable of every process whose name is among the arguments.
     Processes,
     /// The names of all running processes, one a line.
@@ -323,6 +325,7 @@ impl Fragment {
         Self::Tools,
         Self::ReadMatching,
         Self::StatMatching,
+        Self::RealPaths,
         Self::Processes,
         Self::ProcessNames,
         Self::DockerContainers,
@@ -337,6 +340,7 @@ impl Fragment {
             Self::Tools => "command -v",
             Self::ReadMatching => "grep -sH ''",
             Self::StatMatching => "stat -L",
+            Self::RealPaths => "readlink -f",
             Self::Processes => "cat /proc/PID/{cmdline,status,exe}",
             Self::ProcessNames => "cat /proc/PID/comm",
             Self::DockerContainers => "docker inspect",
@@ -355,6 +359,13 @@ impl Fragment {
             Self::ReadMatching => r#"IFS=; grep -sH '' $@ /dev/null; c=$?; [ "$c" -lt 2 ] || [ "$c" = 2 ]"#,
             Self::StatMatching => {
                 r#"f=$1; shift; IFS=; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || continue; stat -L -c "$f" "$p"; done; :"#
+            }
+            // A path that cannot be seen is hidden, not absent, where a directory above it may not be searched.
+            Self::RealPaths => {
+                r#"IFS=; for p in $@; do
+if [ -d "$p" ]; then t=directory; elif [ -S "$p" ]; then t=socket; elif [ -e "$p" ]; then t=file
+else d=${p%/*}; while [ -n "$d" ] && ! [ -d "$d" ]; do d=${d%/*}; done; [ -z "$d" ] || [ -x "$d" ] || printf 'hidden|%s|\n' "$p"; continue; fi
+r=$(readlink -f "$p") || r=; printf '%s|%s|%s\n' "$t" "$p" "$r"; done; :"#
             }
             Self::Processes => {
                 r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" || continue; for w in "$@"; do if [ "$n" = "$w" ]; then
@@ -403,9 +414,11 @@ $ROOT docker -H $s image inspect $b; done; :"#
                     Err("only program names may be given".to_owned())
                 }
             }
-            Self::ReadMatching if arguments.iter().all(|argument| safe_pattern(argument)) => Ok(()),
+            Self::ReadMatching | Self::RealPaths if arguments.iter().all(|argument| safe_pattern(argument)) => Ok(()),
             Self::StatMatching if arguments.len() > 1 && arguments[1..].iter().all(|argument| safe_pattern(argument)) => Ok(()),
-            Self::ReadMatching | Self::StatMatching => Err("only absolute paths with plain patterns may be given".to_owned()),
+            Self::ReadMatching | Self::StatMatching | Self::RealPaths => {
+                Err("only absolute paths with plain patterns may be given".to_owned())
+            }
             Self::ProcessNames | Self::DockerContainers | Self::DockerImages | Self::DockerNetworks | Self::DockerRoot => {
                 if arguments.is_empty() {
                     Ok(())

@@ -10,6 +10,7 @@ use crate::command::{Rights, Step};
 use crate::model::{FactRef, Facts, Value, Why};
 
 mod identity;
+mod mounts;
 mod plan;
 mod record;
 mod script;
@@ -206,7 +207,7 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Every probe. A probe that needs facts of another stands after it.
-pub const PROBES: &[&Probe] = &[&identity::PROBE];
+pub const PROBES: &[&Probe] = &[&identity::PROBE, &mounts::PROBE];
 
 /// Every fact there is, in the order of the probes.
 pub fn fact_specs() -> impl Iterator<Item = &'static FactSpec> {
