@@ -9,6 +9,7 @@ use std::fmt;
 use crate::command::{Rights, Step};
 use crate::model::{FactRef, Facts, Value, Why};
 
+mod audit_rules;
 mod identity;
 mod mounts;
 mod plan;
