@@ -10,6 +10,7 @@ use crate::command::{Rights, Step};
 use crate::model::{FactRef, Facts, Value, Why};
 
 mod audit;
+mod audit_cover;
 mod audit_rules;
 mod identity;
 mod mounts;
@@ -213,7 +214,7 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 
 /// Every probe. A probe that needs facts of another stands after it.
 pub const PROBES: &[&Probe] =
-    &[&identity::PROBE, &mounts::PROBE, &sysctl::PROBE, &services::PROBE, &packages::PROBE, &audit::PROBE];
+    &[&identity::PROBE, &mounts::PROBE, &sysctl::PROBE, &services::PROBE, &packages::PROBE, &audit::PROBE, &audit_cover::PROBE];
 
 /// Every fact there is, in the order of the probes.
 pub fn fact_specs() -> impl Iterator<Item = &'static FactSpec> {
