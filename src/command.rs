@@ -305,6 +305,8 @@ pub enum Fragment {
     ReadOrComplain,
     /// `stat -L -c FORMAT PATTERN...` with shell patterns expanded.
     StatMatching,
+    /// Which of the paths exist (patterns expanded), what they are and where symbolic links lead: `directory|socket|file|hidden`, path, real path.
+    RealPaths,
     /// The command line, user and executable of every process whose name is among the arguments.
     Processes,
     /// The names of all running processes, one a line.
@@ -326,6 +328,7 @@ impl Fragment {
         Self::ReadMatching,
         Self::ReadOrComplain,
         Self::StatMatching,
+        Self::RealPaths,
         Self::Processes,
         Self::ProcessNames,
         Self::DockerContainers,
@@ -341,6 +344,7 @@ impl Fragment {
             Self::ReadMatching => "grep -sH ''",
             Self::ReadOrComplain => "grep -H ''",
             Self::StatMatching => "stat -L",
+            Self::RealPaths => "readlink -f",
             Self::Processes => "cat /proc/PID/{cmdline,status,exe}",
             Self::ProcessNames => "cat /proc/PID/comm",
             Self::DockerContainers => "docker inspect",
@@ -361,6 +365,13 @@ impl Fragment {
             Self::ReadOrComplain => r#"IFS=; exec grep -H '' $@ /dev/null"#,
             Self::StatMatching => {
                 r#"f=$1; shift; IFS=; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || continue; stat -L -c "$f" "$p"; done; :"#
+            }
+            // A path that cannot be seen is hidden, not absent, where a directory above it may not be searched.
+            Self::RealPaths => {
+                r#"IFS=; for p in $@; do
+if [ -d "$p" ]; then t=directory; elif [ -S "$p" ]; then t=socket; elif [ -e "$p" ]; then t=file
+else d=${p%/*}; while [ -n "$d" ] && ! [ -d "$d" ]; do d=${d%/*}; done; [ -z "$d" ] || [ -x "$d" ] || printf 'hidden|%s|\n' "$p"; continue; fi
+r=$(readlink -f "$p") || r=; printf '%s|%s|%s\n' "$t" "$p" "$r"; done; :"#
             }
             Self::Processes => {
                 r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" || continue; for w in "$@"; do if [ "$n" = "$w" ]; then
@@ -405,9 +416,9 @@ $ROOT docker -H $s image inspect $b; done; :"#
                 };
                 if arguments.iter().all(word) { Ok(()) } else { Err("only program names may be given".to_owned()) }
             }
-            Self::ReadMatching | Self::ReadOrComplain if arguments.iter().all(&safe_pattern) => Ok(()),
+            Self::RealPaths | Self::ReadMatching | Self::ReadOrComplain if arguments.iter().all(&safe_pattern) => Ok(()),
             Self::StatMatching if arguments.len() > 1 && arguments[1..].iter().all(safe_pattern) => Ok(()),
-            Self::ReadMatching | Self::ReadOrComplain | Self::StatMatching => {
+            Self::RealPaths | Self::ReadMatching | Self::ReadOrComplain | Self::StatMatching => {
                 Err("only absolute paths with plain patterns may be given".to_owned())
             }
             Self::ProcessNames | Self::DockerContainers | Self::DockerImages | Self::DockerNetworks | Self::DockerRoot => {
