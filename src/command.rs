@@ -403,14 +403,10 @@ $ROOT docker -H $s image inspect $b; done; :"#
                     !argument.is_empty()
                         && argument.chars().all(|letter| letter.is_ascii_alphanumeric() || "._+-".contains(letter))
                 };
-                if arguments.iter().all(|argument| word(argument)) {
-                    Ok(())
-                } else {
-                    Err("only program names may be given".to_owned())
-                }
+                if arguments.iter().all(word) { Ok(()) } else { Err("only program names may be given".to_owned()) }
             }
-            Self::ReadMatching | Self::ReadOrComplain if arguments.iter().all(|argument| safe_pattern(argument)) => Ok(()),
-            Self::StatMatching if arguments.len() > 1 && arguments[1..].iter().all(|argument| safe_pattern(argument)) => Ok(()),
+            Self::ReadMatching | Self::ReadOrComplain if arguments.iter().all(&safe_pattern) => Ok(()),
+            Self::StatMatching if arguments.len() > 1 && arguments[1..].iter().all(safe_pattern) => Ok(()),
             Self::ReadMatching | Self::ReadOrComplain | Self::StatMatching => {
                 Err("only absolute paths with plain patterns may be given".to_owned())
             }

@@ -44,6 +44,15 @@ const FACTS: &[FactSpec] = &[
         summary: "ID and ID_LIKE of os-release(5): the families the system belongs to.",
     },
     FactSpec {
+        name: "login.uid",
+        key: None,
+        kind: Kind::Int,
+        unit: None,
+        source: "id -u",
+        rights: Rights::Any,
+        summary: "The user id that the probes run with.",
+    },
+    FactSpec {
         name: "kernel.release",
         key: None,
         kind: Kind::Text,
@@ -92,6 +101,9 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
         // Not cat: where both files exist, one is a link to the other, and where one is missing, the other answers.
         ask("os-release", command(Program::Grep, &["-sh", "=", "/etc/os-release", "/usr/lib/os-release"]));
     }
+    if wanted.wants("login.uid") {
+        ask("login", command(Program::Id, &["-u"]));
+    }
     if wanted.wants("kernel.release") {
         ask("uname", command(Program::Uname, &["-r"]));
     }
@@ -126,6 +138,10 @@ fn parse(input: &Input<'_>, output: &mut Output) {
         });
         output.set("os.like", like);
     }
+    let uid = answers.text("login").and_then(|text| {
+        text.trim().parse::<i64>().map_err(|_| Why::CouldNotBeParsed(format!("`id -u` says `{}`", text.trim())))
+    });
+    output.set("login.uid", uid);
     output.set("kernel.release", answers.text("uname").map(|text| text.trim().to_owned()));
     let words = |text: String| text.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
     output.set("kernel.command_line", answers.text("kernel-command-line").map(words));
