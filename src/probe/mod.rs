@@ -10,6 +10,7 @@ pub use crate::model::Kind;
 use crate::model::{FactRef, Facts, Value, Why};
 
 mod identity;
+mod listeners;
 mod packages;
 mod plan;
 mod record;
@@ -134,7 +135,7 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Every probe. A probe that needs facts of another stands after it.
-pub const PROBES: &[&Probe] = &[&identity::PROBE, &sysctl::PROBE, &services::PROBE, &packages::PROBE];
+pub const PROBES: &[&Probe] = &[&identity::PROBE, &sysctl::PROBE, &services::PROBE, &packages::PROBE, &listeners::PROBE];
 
 /// Every fact there is, in the order of the probes.
 pub fn fact_specs() -> impl Iterator<Item = &'static FactSpec> {
