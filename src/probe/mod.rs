@@ -15,6 +15,7 @@ mod audit_rules;
 mod docker;
 mod docker_daemon;
 mod identity;
+mod listeners;
 mod mounts;
 mod packages;
 mod plan;
@@ -147,6 +148,7 @@ pub const PROBES: &[&Probe] = &[
     &sysctl::PROBE,
     &services::PROBE,
     &packages::PROBE,
+    &listeners::PROBE,
     &docker_daemon::PROBE,
     &docker::PROBE,
     &audit::PROBE,
