@@ -301,6 +301,8 @@ pub enum Fragment {
     Tools,
     /// `grep -sH '' PATTERN...` with shell patterns expanded: values of /proc/sys and /sys nodes, and files by pattern.
     ReadMatching,
+    /// `grep -H '' PATTERN...` with shell patterns expanded: like [`Self::ReadMatching`], but says which files could not be read.
+    ReadOrComplain,
     /// `stat -L -c FORMAT PATTERN...` with shell patterns expanded.
     StatMatching,
     /// The command line, user and executable of every process whose name is among the arguments.
@@ -322,6 +324,7 @@ impl Fragment {
     pub const ALL: &[Self] = &[
         Self::Tools,
         Self::ReadMatching,
+        Self::ReadOrComplain,
         Self::StatMatching,
         Self::Processes,
         Self::ProcessNames,
@@ -336,6 +339,7 @@ impl Fragment {
         match self {
             Self::Tools => "command -v",
             Self::ReadMatching => "grep -sH ''",
+            Self::ReadOrComplain => "grep -H ''",
             Self::StatMatching => "stat -L",
             Self::Processes => "cat /proc/PID/{cmdline,status,exe}",
             Self::ProcessNames => "cat /proc/PID/comm",
@@ -353,6 +357,8 @@ impl Fragment {
             // Unquoted on purpose: the shell expands the pattern, with no word splitting. A pattern without a match stays as it is, and -s is
             // silent about it. Status 1 is "no line", which is an answer.
             Self::ReadMatching => r#"IFS=; grep -sH '' $@ /dev/null; c=$?; [ "$c" -lt 2 ] || [ "$c" = 2 ]"#,
+            // Status 2 where a pattern matches nothing or a file cannot be read: standard error says which.
+            Self::ReadOrComplain => r#"IFS=; exec grep -H '' $@ /dev/null"#,
             Self::StatMatching => {
                 r#"f=$1; shift; IFS=; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || continue; stat -L -c "$f" "$p"; done; :"#
             }
@@ -399,9 +405,11 @@ $ROOT docker -H $s image inspect $b; done; :"#
                 };
                 if arguments.iter().all(word) { Ok(()) } else { Err("only program names may be given".to_owned()) }
             }
-            Self::ReadMatching if arguments.iter().all(&safe_pattern) => Ok(()),
+            Self::ReadMatching | Self::ReadOrComplain if arguments.iter().all(&safe_pattern) => Ok(()),
             Self::StatMatching if arguments.len() > 1 && arguments[1..].iter().all(safe_pattern) => Ok(()),
-            Self::ReadMatching | Self::StatMatching => Err("only absolute paths with plain patterns may be given".to_owned()),
+            Self::ReadMatching | Self::ReadOrComplain | Self::StatMatching => {
+                Err("only absolute paths with plain patterns may be given".to_owned())
+            }
             Self::ProcessNames | Self::DockerContainers | Self::DockerImages | Self::DockerNetworks | Self::DockerRoot => {
                 if arguments.is_empty() {
                     Ok(())
