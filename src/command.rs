@@ -463,9 +463,9 @@ exit $e"#
                 };
                 if arguments.iter().all(word) { Ok(()) } else { Err("only program names may be given".to_owned()) }
             }
-            Self::ReadMatching | Self::ReadOrComplain if arguments.iter().all(&safe_pattern) => Ok(()),
+            Self::RealPaths | Self::ReadMatching | Self::ReadOrComplain if arguments.iter().all(&safe_pattern) => Ok(()),
             Self::StatMatching if arguments.len() > 1 && arguments[1..].iter().all(safe_pattern) => Ok(()),
-            Self::ReadMatching | Self::ReadOrComplain | Self::StatMatching => {
+            Self::RealPaths | Self::ReadMatching | Self::ReadOrComplain | Self::StatMatching => {
                 Err("only absolute paths with plain patterns may be given".to_owned())
             }
             Self::XtablesRuleset if matches!(arguments, ["4" | "6"]) => Ok(()),
