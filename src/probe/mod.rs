@@ -9,6 +9,8 @@ use crate::command::{Rights, Step};
 pub use crate::model::Kind;
 use crate::model::{FactRef, Facts, Value, Why};
 
+mod accounts;
+mod files;
 mod identity;
 mod packages;
 mod plan;
@@ -16,6 +18,7 @@ mod record;
 mod script;
 mod services;
 mod sysctl;
+mod texts;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
 pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
@@ -134,7 +137,8 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Every probe. A probe that needs facts of another stands after it.
-pub const PROBES: &[&Probe] = &[&identity::PROBE, &sysctl::PROBE, &services::PROBE, &packages::PROBE];
+pub const PROBES: &[&Probe] =
+    &[&identity::PROBE, &sysctl::PROBE, &services::PROBE, &packages::PROBE, &accounts::PROBE, &files::PROBE];
 
 /// Every fact there is, in the order of the probes.
 pub fn fact_specs() -> impl Iterator<Item = &'static FactSpec> {
