@@ -219,8 +219,8 @@ impl Program {
                 _ => Err("only `stat [-L] -c FORMAT PATH...` may be asked".to_owned()),
             },
             Self::Ls => match arguments {
-                ["-ln" | "-lnd" | "-lnR" | "-1", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
-                _ => Err("only `ls -ln|-lnd|-lnR|-1 PATH...` may be asked".to_owned()),
+                ["-ln" | "-lnL" | "-lnd" | "-lnR" | "-1", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
+                _ => Err("only `ls -ln|-lnL|-lnd|-lnR|-1 PATH...` may be asked".to_owned()),
             },
             Self::Grep => match arguments {
                 // A pattern after the flags, then paths: `-f FILE` and `--include` forms are not needed and not had.
@@ -392,8 +392,11 @@ impl Fragment {
             Self::ReadMatching => r#"IFS=; grep -sH '' $@ /dev/null; c=$?; [ "$c" -lt 2 ] || [ "$c" = 2 ]"#,
             // Status 2 where a pattern matches nothing or a file cannot be read: standard error says which.
             Self::ReadOrComplain => r#"IFS=; exec grep -H '' $@ /dev/null"#,
+            // What a pattern stands for cannot be known where the login may not list the directory, or not search one above it: said on standard error.
             Self::StatMatching => {
-                r#"f=$1; shift; IFS=; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || continue; stat -L -c "$f" "$p"; done; :"#
+                r#"f=$1; shift; IFS=; stat -L -c "$f" $@; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || {
+d=${p%/*}; while [ -n "$d" ] && ! [ -e "$d" ]; do d=${d%/*}; done; d=${d:-/}
+[ -r "$d" ] && [ -x "$d" ] || printf '%s: Permission denied\n' "$p" >&2; }; done; :"#
             }
             // A path that cannot be seen is hidden, not absent, where a directory above it may not be searched.
             Self::RealPaths => {

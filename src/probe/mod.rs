@@ -9,11 +9,13 @@ use crate::command::{Rights, Step};
 pub use crate::model::Kind;
 use crate::model::{FactRef, Facts, Value, Why};
 
+mod accounts;
 mod audit;
 mod audit_cover;
 mod audit_rules;
 mod docker;
 mod docker_daemon;
+mod files;
 mod identity;
 mod listeners;
 mod mounts;
@@ -24,6 +26,7 @@ mod script;
 mod secrets;
 mod services;
 mod sysctl;
+mod texts;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
 pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
@@ -144,6 +147,8 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 /// Every probe. A probe that needs facts of another stands after it.
 pub const PROBES: &[&Probe] = &[
     &identity::PROBE,
+    &files::PROBE,
+    &accounts::PROBE,
     &mounts::PROBE,
     &sysctl::PROBE,
     &services::PROBE,
