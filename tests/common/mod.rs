@@ -152,7 +152,7 @@ impl Server {
         let line = made.lines().find(|line| line.starts_with("ssh-")).expect("a public key");
         fs::write(directory.path().join("host.pub"), line).expect("a public key");
         let mut command = Command::new(dropbear);
-        command.args(["-i", "-E", "-r"]).arg(&host_key);
+        command.args(["-i", "-r"]).arg(&host_key);
         Self::serving(command, directory, host_key, user_key)
     }
 
