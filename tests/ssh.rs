@@ -257,6 +257,21 @@ async fn a_server_that_hangs_up_after_too_many_keys_has_refused_the_login() {
 }
 
 #[tokio::test]
+async fn a_login_that_hangs_is_given_up_and_freed() {
+    let lines = format!("AuthorizedKeysCommand /bin/sleep 3\nAuthorizedKeysCommandUser {}", common::user());
+    let server = Server::openssh(&lines);
+    let other = keygen(server.directory.path(), "other", "ed25519", "");
+    let mut client = Client::of(&server);
+    client.sources.named = Some(other.clone());
+    client.target.private_key = Some(other);
+    client.limits.auth = Duration::from_millis(400);
+    let failure = client.fails().await;
+    let expected = format!("no answer to the login as `{}` in 0.4 s", client.target.user);
+    assert_eq!((failure.reason, failure.detail), (Reason::AuthTimeout, expected));
+    no_sockets_to(server.port()).await;
+}
+
+#[tokio::test]
 async fn a_second_proof_is_named() {
     let server = Server::openssh("AuthenticationMethods publickey,keyboard-interactive\nKbdInteractiveAuthentication yes");
     let failure = Client::of(&server).fails().await;
