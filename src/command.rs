@@ -83,6 +83,8 @@ pub enum Program {
     Uname,
     /// `containerd --version`.
     Containerd,
+    /// `dockerd --version`.
+    Dockerd,
     /// `runc --version`.
     Runc,
     /// `ufw status verbose`.
@@ -127,6 +129,7 @@ impl Program {
         Self::Systemctl,
         Self::Uname,
         Self::Containerd,
+        Self::Dockerd,
         Self::Runc,
         Self::Ufw,
         Self::FirewallCmd,
@@ -162,6 +165,7 @@ impl Program {
             Self::Systemctl => "systemctl",
             Self::Uname => "uname",
             Self::Containerd => "containerd",
+            Self::Dockerd => "dockerd",
             Self::Runc => "runc",
             Self::Ufw => "ufw",
             Self::FirewallCmd => "firewall-cmd",
@@ -190,7 +194,7 @@ impl Program {
             Self::Ip6tablesSave | Self::IptablesSave => exactly(&[&[]]),
             Self::Nft => exactly(&[&["-j", "list", "ruleset"], &["list", "ruleset"]]),
             Self::Ss => exactly(&[&["-H", "-tulnp"], &["-H", "-tuln"]]),
-            Self::Containerd | Self::Runc => exactly(&[&["--version"]]),
+            Self::Containerd | Self::Dockerd | Self::Runc => exactly(&[&["--version"]]),
             Self::Ufw => exactly(&[&["status", "verbose"]]),
             Self::RcStatus => exactly(&[&["-a"]]),
             Self::Netstat => exactly(&[&["-tuln"], &["-tulnp"]]),

@@ -15,6 +15,7 @@ mod audit_cover;
 mod audit_rules;
 mod docker;
 mod docker_daemon;
+mod docker_versions;
 mod files;
 mod identity;
 mod listeners;
@@ -156,6 +157,7 @@ pub const PROBES: &[&Probe] = &[
     &listeners::PROBE,
     &docker_daemon::PROBE,
     &docker::PROBE,
+    &docker_versions::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,
 ];
