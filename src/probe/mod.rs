@@ -22,6 +22,7 @@ mod record;
 mod script;
 mod secrets;
 mod services;
+mod storage;
 mod sysctl;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
@@ -149,6 +150,7 @@ pub const PROBES: &[&Probe] = &[
     &packages::PROBE,
     &docker_daemon::PROBE,
     &docker::PROBE,
+    &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,
 ];
