@@ -26,6 +26,7 @@ mod record;
 mod script;
 mod secrets;
 mod services;
+mod storage;
 mod sysctl;
 mod texts;
 
@@ -158,6 +159,7 @@ pub const PROBES: &[&Probe] = &[
     &docker_daemon::PROBE,
     &docker::PROBE,
     &docker_versions::PROBE,
+    &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,
 ];
