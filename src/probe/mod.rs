@@ -11,6 +11,7 @@ use crate::model::{FactRef, Facts, Value, Why};
 
 mod audit;
 mod audit_cover;
+mod audit_log;
 mod audit_rules;
 mod docker;
 mod docker_daemon;
@@ -153,6 +154,7 @@ pub const PROBES: &[&Probe] = &[
     &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,
+    &audit_log::PROBE,
 ];
 
 /// Every fact there is, in the order of the probes.
