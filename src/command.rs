@@ -83,14 +83,18 @@ pub enum Program {
     Uname,
     /// `containerd --version`.
     Containerd,
+    /// `dockerd --version`.
+    Dockerd,
     /// `runc --version`.
     Runc,
     /// `ufw status verbose`.
     Ufw,
     /// `firewall-cmd` with its `--list-...`, `--get-...` and `--state` options.
     FirewallCmd,
-    /// `apt-get -s dist-upgrade`: a simulation, without locks.
+    /// `apt-get -s dist-upgrade`: a simulation, without locks, caches or the log of its planner, which it writes otherwise.
     AptGet,
+    /// `apt-config dump`.
+    AptConfig,
     /// `dnf -q -C updateinfo list --security`: from the cache only.
     Dnf,
     /// `apk info -v` and `apk version -l <`.
@@ -125,10 +129,12 @@ impl Program {
         Self::Systemctl,
         Self::Uname,
         Self::Containerd,
+        Self::Dockerd,
         Self::Runc,
         Self::Ufw,
         Self::FirewallCmd,
         Self::AptGet,
+        Self::AptConfig,
         Self::Dnf,
         Self::Apk,
         Self::RcStatus,
@@ -159,10 +165,12 @@ impl Program {
             Self::Systemctl => "systemctl",
             Self::Uname => "uname",
             Self::Containerd => "containerd",
+            Self::Dockerd => "dockerd",
             Self::Runc => "runc",
             Self::Ufw => "ufw",
             Self::FirewallCmd => "firewall-cmd",
             Self::AptGet => "apt-get",
+            Self::AptConfig => "apt-config",
             Self::Dnf => "dnf",
             Self::Apk => "apk",
             Self::RcStatus => "rc-status",
@@ -186,13 +194,14 @@ impl Program {
             Self::Ip6tablesSave | Self::IptablesSave => exactly(&[&[]]),
             Self::Nft => exactly(&[&["-j", "list", "ruleset"], &["list", "ruleset"]]),
             Self::Ss => exactly(&[&["-H", "-tulnp"], &["-H", "-tuln"]]),
-            Self::Containerd | Self::Runc => exactly(&[&["--version"]]),
+            Self::Containerd | Self::Dockerd | Self::Runc => exactly(&[&["--version"]]),
             Self::Ufw => exactly(&[&["status", "verbose"]]),
             Self::RcStatus => exactly(&[&["-a"]]),
             Self::Netstat => exactly(&[&["-tuln"], &["-tulnp"]]),
             Self::Id | Self::Uname => only_flags(arguments),
             Self::FirewallCmd => exactly(&[&["--state"], &["--get-default-zone"], &["--list-all-zones"], &["--list-all"]]),
-            Self::AptGet => exactly(&[&["-s", "-o", "Debug::NoLocking=true", "dist-upgrade"]]),
+            Self::AptGet => exactly(&[APT_SIMULATION]),
+            Self::AptConfig => exactly(&[&["dump"]]),
             Self::Dnf => exactly(&[&["-q", "-C", "updateinfo", "list", "--security"]]),
             Self::Apk => exactly(&[&["info", "-v"], &["version", "-l", "<"]]),
             Self::Sshd => match arguments {
@@ -214,8 +223,8 @@ impl Program {
                 _ => Err("only `stat [-L] -c FORMAT PATH...` may be asked".to_owned()),
             },
             Self::Ls => match arguments {
-                ["-ln" | "-lnd" | "-lnR" | "-1", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
-                _ => Err("only `ls -ln|-lnd|-lnR|-1 PATH...` may be asked".to_owned()),
+                ["-ln" | "-lnL" | "-lnd" | "-lnR" | "-1", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
+                _ => Err("only `ls -ln|-lnL|-lnd|-lnR|-1 PATH...` may be asked".to_owned()),
             },
             Self::Grep => match arguments {
                 // A pattern after the flags, then paths: `-f FILE` and `--include` forms are not needed and not had.
@@ -277,6 +286,22 @@ impl Program {
     }
 }
 
+/// The only way `apt-get` may be asked. As root it would write its caches and `/var/log/apt/eipp.log.xz` even when it simulates.
+pub const APT_SIMULATION: &[&str] = &[
+    "-s",
+    "-o",
+    "Debug::NoLocking=true",
+    "-o",
+    "Dir::Cache::pkgcache=",
+    "-o",
+    "Dir::Cache::srcpkgcache=",
+    "-o",
+    "Dir::Log::Planner=",
+    "-o",
+    "Dir::Log::Solver=",
+    "dist-upgrade",
+];
+
 fn only_flags(arguments: &[&str]) -> Result<(), String> {
     let plain = |argument: &&&str| {
         argument.len() > 1 && argument.starts_with('-') && argument[1..].chars().all(|letter| letter.is_ascii_alphabetic())
@@ -319,6 +344,10 @@ pub enum Fragment {
     DockerNetworks,
     /// `readlink -f`, mode and owner of the directory that Docker stores its data in, as the daemon names it.
     DockerRoot,
+    /// `nft -j list ruleset`, only where the kernel has nf_tables already: asking would load it. Else one word that says why not.
+    NftRuleset,
+    /// `iptables-save` or `ip6tables-save` (argument `4` or `6`), only where asking loads no module. Else one word that says why not.
+    XtablesRuleset,
 }
 
 impl Fragment {
@@ -335,6 +364,8 @@ impl Fragment {
         Self::DockerImages,
         Self::DockerNetworks,
         Self::DockerRoot,
+        Self::NftRuleset,
+        Self::XtablesRuleset,
     ];
 
     /// What stands for it in documentation and evidence.
@@ -351,6 +382,8 @@ impl Fragment {
             Self::DockerImages => "docker image inspect",
             Self::DockerNetworks => "docker network inspect",
             Self::DockerRoot => "stat of the Docker data root",
+            Self::NftRuleset => "nft -j list ruleset",
+            Self::XtablesRuleset => "iptables-save, ip6tables-save",
         }
     }
 
@@ -363,8 +396,11 @@ impl Fragment {
             Self::ReadMatching => r#"IFS=; grep -sH '' $@ /dev/null; c=$?; [ "$c" -lt 2 ] || [ "$c" = 2 ]"#,
             // Status 2 where a pattern matches nothing or a file cannot be read: standard error says which.
             Self::ReadOrComplain => r#"IFS=; exec grep -H '' $@ /dev/null"#,
+            // What a pattern stands for cannot be known where the login may not list the directory, or not search one above it: said on standard error.
             Self::StatMatching => {
-                r#"f=$1; shift; IFS=; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || continue; stat -L -c "$f" "$p"; done; :"#
+                r#"f=$1; shift; IFS=; stat -L -c "$f" $@; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || {
+d=${p%/*}; while [ -n "$d" ] && ! [ -e "$d" ]; do d=${d%/*}; done; d=${d:-/}
+[ -r "$d" ] && [ -x "$d" ] || printf '%s: Permission denied\n' "$p" >&2; }; done; :"#
             }
             // A path that cannot be seen is hidden, not absent, where a directory above it may not be searched.
             Self::RealPaths => {
@@ -398,6 +434,24 @@ $ROOT docker -H $s image inspect $b; done; :"#
                 r#"r=$($ROOT docker -H unix:///run/docker.sock info --format '{{.DockerRootDir}}') || exit $?
 [ -n "$r" ] || exit 1; p=$(readlink -f "$r") || p=$r; printf 'root %s\npath %s\n' "$r" "$p"; stat -L -c 'stat %a|%u|%g|%U|%G|%F' "$p""#
             }
+            // nf_tables may be built in, and then it is in no list of modules: its symbols tell.
+            Self::NftRuleset => {
+                r#"grep -qs '^nf_tables ' /proc/modules || grep -qs ' nft_do_chain' /proc/kallsyms || { echo absent; exit 0; }
+command -v nft >/dev/null || { echo no-tool; exit 0; }
+exec $ROOT nft -j list ruleset"#
+            }
+            // The old tables are seen by one program, those that iptables keeps in nf_tables by another; nft prints the latter without what only
+            // iptables understands.
+            Self::XtablesRuleset => {
+                r#"case $1 in 4) n=/proc/net/ip_tables_names p=iptables ;; *) n=/proc/net/ip6_tables_names p=ip6tables ;; esac
+e=0 k=
+if [ -e "$n" ]; then k=1
+if c=$(command -v "$p-legacy-save") || c=$(command -v "$p-save"); then $ROOT "$c" || e=$?; else echo no-tool; fi; fi
+if grep -qs '^nf_tables ' /proc/modules || grep -qs ' nft_do_chain' /proc/kallsyms; then k=1
+if c=$(command -v "$p-nft-save"); then $ROOT "$c" || e=$?; else echo no-nft-tool; fi; fi
+[ -n "$k" ] || echo absent
+exit $e"#
+            }
         }
     }
 
@@ -421,7 +475,14 @@ $ROOT docker -H $s image inspect $b; done; :"#
             Self::RealPaths | Self::ReadMatching | Self::ReadOrComplain | Self::StatMatching => {
                 Err("only absolute paths with plain patterns may be given".to_owned())
             }
-            Self::ProcessNames | Self::DockerContainers | Self::DockerImages | Self::DockerNetworks | Self::DockerRoot => {
+            Self::XtablesRuleset if matches!(arguments, ["4" | "6"]) => Ok(()),
+            Self::XtablesRuleset => Err("only `4` or `6` may be given".to_owned()),
+            Self::ProcessNames
+            | Self::DockerContainers
+            | Self::DockerImages
+            | Self::DockerNetworks
+            | Self::DockerRoot
+            | Self::NftRuleset => {
                 if arguments.is_empty() {
                     Ok(())
                 } else {

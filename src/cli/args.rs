@@ -6,39 +6,59 @@ use std::time::Duration;
 use clap::Args;
 
 use super::error::Error;
-use super::vocabulary;
-use crate::check::{CheckSet, Source};
-use crate::model::Severity;
+use super::{vocabulary, warn};
+use crate::check::{self, CheckSet};
+use crate::inventory::{Inventory, Loaded, Selection, Source, load};
+use crate::model::{Host, Severity};
 
 /// Which hosts.
 #[derive(Debug, Args)]
-pub struct InventoryArgs {
+pub(super) struct InventoryArgs {
     /// Inventory file or directory, or a literal list with a comma (`web01,web02,`); may be given several times
     #[arg(short, long, value_name = "INVENTORY", required = true)]
-    pub inventory: Vec<String>,
+    pub(super) inventory: Vec<String>,
     /// Only hosts that match, as `ansible -l`: `web:&prod:!web03`, globs, `~regex`, `@FILE`
     #[arg(short, long, value_name = "PATTERN")]
-    pub limit: Option<String>,
+    pub(super) limit: Option<String>,
+}
+
+impl InventoryArgs {
+    /// The inventory, whole; what was noticed on the way goes to standard error.
+    pub(super) fn load(&self) -> Result<Inventory, Error> {
+        let sources: Vec<Source> = self.inventory.iter().map(|argument| Source::from_argument(argument)).collect();
+        let Loaded { inventory, warnings } =
+            load(&sources).map_err(|error| Error::because("the inventory cannot be used", error))?;
+        warnings.iter().for_each(|warning| warn(&warning.to_string()));
+        Ok(inventory)
+    }
+
+    /// The hosts to scan.
+    pub(super) fn select(&self) -> Result<Vec<Host>, Error> {
+        let Selection { hosts, warnings } =
+            self.load()?.select(self.limit.as_deref()).map_err(|error| Error::because("no hosts can be selected", error))?;
+        warnings.iter().for_each(|warning| warn(warning));
+        Ok(hosts)
+    }
 }
 
 /// Which checks.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// Directory of check packs (`*.yaml`) in place of the built-in ones
     #[arg(long, value_name = "DIR")]
-    pub checks: Option<PathBuf>,
+    pub(super) checks: Option<PathBuf>,
     /// Only these checks: an id, a tag, or an id with `*`; may be given several times or with commas
     #[arg(long, value_name = "CHECK-OR-TAG", value_delimiter = ',')]
-    pub only: Vec<String>,
+    pub(super) only: Vec<String>,
     /// Not these checks: an id, a tag, or an id with `*`; may be given several times or with commas
     #[arg(long, value_name = "CHECK-OR-TAG", value_delimiter = ',')]
-    pub skip: Vec<String>,
+    pub(super) skip: Vec<String>,
 }
 
 impl CheckArgs {
     /// The selected checks.
     pub(super) fn load(&self) -> Result<CheckSet, Error> {
-        let source = self.checks.clone().map_or(Source::Embedded, Source::Directory);
+        let source = self.checks.clone().map_or(check::Source::Embedded, check::Source::Directory);
         let checks = CheckSet::load(&source, &vocabulary()).map_err(|error| Error::new(error.to_string()))?;
         checks.select(&self.only, &self.skip).map_err(Error::new)
     }
@@ -46,7 +66,7 @@ impl CheckArgs {
 
 /// Which failures count for the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum FailOn {
+pub(super) enum FailOn {
     /// Every failure.
     Info,
     /// Low and above.

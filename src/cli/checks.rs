@@ -13,7 +13,7 @@ use crate::model::nearest;
 
 /// Look at the checks.
 #[derive(Debug, Args)]
-pub struct ChecksArgs {
+pub(super) struct ChecksArgs {
     #[command(subcommand)]
     command: ChecksCommand,
 }

@@ -11,7 +11,7 @@ use crate::probe::{FactSpec, fact_specs};
 
 /// Look at the facts that checks can speak of.
 #[derive(Debug, Args)]
-pub struct FactsArgs {
+pub(super) struct FactsArgs {
     #[command(subcommand)]
     command: FactsCommand,
 }

@@ -8,7 +8,7 @@ use super::{Cli, ExitStatus, print};
 
 /// Print shell completions or the manual page.
 #[derive(Debug, Args)]
-pub struct GenerateArgs {
+pub(super) struct GenerateArgs {
     #[command(subcommand)]
     what: What,
 }

@@ -2,11 +2,16 @@
 
 mod args;
 mod checks;
+mod demo;
 mod error;
 mod exit;
 mod facts;
 mod generate;
+mod inventory;
 mod output;
+mod plan;
+mod replay;
+mod scan;
 
 use std::io::{self, Write};
 
@@ -34,10 +39,20 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Scan the hosts of an inventory, or this machine (`scan local`)
+    Scan(scan::ScanArgs),
+    /// Judge recorded hosts again, offline, with today's checks
+    Replay(replay::ReplayArgs),
+    /// Show what would run where, byte for byte, without contacting any host
+    Plan(plan::PlanArgs),
     /// List, show and validate checks
     Checks(checks::ChecksArgs),
     /// List the facts that checks can speak of
     Facts(facts::FactsArgs),
+    /// Show an inventory as it is understood
+    Inventory(inventory::InventoryCommand),
+    /// Scan a simulated fleet on this machine: real SSH, recorded hosts
+    Demo(demo::DemoArgs),
     /// Print shell completions or the manual page
     Generate(generate::GenerateArgs),
 }
@@ -50,8 +65,13 @@ impl Cli {
     pub fn run(self) -> Result<ExitStatus, Error> {
         log(self.verbose);
         match self.command {
+            Command::Scan(args) => args.run(),
+            Command::Replay(args) => args.run(),
+            Command::Plan(args) => args.run(),
             Command::Checks(args) => args.run(),
             Command::Facts(args) => args.run(),
+            Command::Inventory(args) => args.run(),
+            Command::Demo(args) => args.run(),
             Command::Generate(args) => args.run(),
         }
     }

@@ -13,13 +13,13 @@ use crate::report::{FORMATS, Output, Sink, Terminal, open_all, write_all, write_
 
 /// Which reports, and what counts.
 #[derive(Debug, Args)]
-pub struct OutputArgs {
+pub(super) struct OutputArgs {
     /// Write a report: `json=PATH`, `csv=PATH`, `text=PATH`; `-` is standard output; may be given several times
     #[arg(short, long, value_name = "FORMAT=PATH")]
-    pub output: Vec<String>,
+    pub(super) output: Vec<String>,
     /// Least severity of a failed check that changes the exit status
     #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high")]
-    pub fail_on: FailOn,
+    pub(super) fail_on: FailOn,
 }
 
 /// Reports whose destinations were found writable.

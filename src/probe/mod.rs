@@ -9,13 +9,17 @@ use crate::command::{Rights, Step};
 pub use crate::model::Kind;
 use crate::model::{FactRef, Facts, Value, Why};
 
+mod accounts;
 mod audit;
 mod audit_cover;
 mod audit_log;
 mod audit_rules;
 mod docker;
 mod docker_daemon;
+mod docker_versions;
+mod files;
 mod identity;
+mod listeners;
 mod mounts;
 mod packages;
 mod plan;
@@ -25,6 +29,7 @@ mod secrets;
 mod services;
 mod storage;
 mod sysctl;
+mod texts;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
 pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
@@ -145,12 +150,16 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 /// Every probe. A probe that needs facts of another stands after it.
 pub const PROBES: &[&Probe] = &[
     &identity::PROBE,
+    &files::PROBE,
+    &accounts::PROBE,
     &mounts::PROBE,
     &sysctl::PROBE,
     &services::PROBE,
     &packages::PROBE,
+    &listeners::PROBE,
     &docker_daemon::PROBE,
     &docker::PROBE,
+    &docker_versions::PROBE,
     &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,

@@ -55,16 +55,10 @@ impl Progress {
     /// Takes up an event.
     pub fn event(&mut self, event: &ScanEvent) {
         match &mut self.0 {
+            Show::Lines(lines) if matches!(event, ScanEvent::StillRunning) => lines.tick(Instant::now()),
             Show::Bar(bar) => bar.event(event),
             Show::Lines(lines) => lines.event(event, Instant::now()),
             Show::Nothing => {}
-        }
-    }
-
-    /// Lets time pass: to be called every second or so while no event comes, for the line that says that the scan is alive.
-    pub fn tick(&mut self) {
-        if let Show::Lines(lines) = &mut self.0 {
-            lines.tick(Instant::now());
         }
     }
 
@@ -372,7 +366,7 @@ mod tests {
         }
         for mut progress in [Progress::lines(Closed), Progress::nothing()] {
             progress.event(&ScanEvent::Started { hosts: 1, checks: 1 });
-            progress.tick();
+            progress.event(&ScanEvent::StillRunning);
             assert_eq!(progress.suspend(|| 7), 7);
             progress.finish();
         }
