@@ -12,6 +12,7 @@ use crate::model::{FactRef, Facts, Value, Why};
 mod accounts;
 mod audit;
 mod audit_cover;
+mod audit_log;
 mod audit_rules;
 mod docker;
 mod docker_daemon;
@@ -162,6 +163,7 @@ pub const PROBES: &[&Probe] = &[
     &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,
+    &audit_log::PROBE,
 ];
 
 /// Every fact there is, in the order of the probes.
