@@ -91,8 +91,10 @@ pub enum Program {
     Ufw,
     /// `firewall-cmd` with its `--list-...`, `--get-...` and `--state` options.
     FirewallCmd,
-    /// `apt-get -s dist-upgrade`: a simulation, without locks.
+    /// `apt-get -s dist-upgrade`: a simulation, without locks, caches or the log of its planner, which it writes otherwise.
     AptGet,
+    /// `apt-config dump`.
+    AptConfig,
     /// `dnf -q -C updateinfo list --security`: from the cache only.
     Dnf,
     /// `apk info -v` and `apk version -l <`.
@@ -132,6 +134,7 @@ impl Program {
         Self::Ufw,
         Self::FirewallCmd,
         Self::AptGet,
+        Self::AptConfig,
         Self::Dnf,
         Self::Apk,
         Self::RcStatus,
@@ -167,6 +170,7 @@ impl Program {
             Self::Ufw => "ufw",
             Self::FirewallCmd => "firewall-cmd",
             Self::AptGet => "apt-get",
+            Self::AptConfig => "apt-config",
             Self::Dnf => "dnf",
             Self::Apk => "apk",
             Self::RcStatus => "rc-status",
@@ -196,7 +200,8 @@ impl Program {
             Self::Netstat => exactly(&[&["-tuln"], &["-tulnp"]]),
             Self::Id | Self::Uname => only_flags(arguments),
             Self::FirewallCmd => exactly(&[&["--state"], &["--get-default-zone"], &["--list-all-zones"], &["--list-all"]]),
-            Self::AptGet => exactly(&[&["-s", "-o", "Debug::NoLocking=true", "dist-upgrade"]]),
+            Self::AptGet => exactly(&[APT_SIMULATION]),
+            Self::AptConfig => exactly(&[&["dump"]]),
             Self::Dnf => exactly(&[&["-q", "-C", "updateinfo", "list", "--security"]]),
             Self::Apk => exactly(&[&["info", "-v"], &["version", "-l", "<"]]),
             Self::Sshd => match arguments {
@@ -218,8 +223,8 @@ impl Program {
                 _ => Err("only `stat [-L] -c FORMAT PATH...` may be asked".to_owned()),
             },
             Self::Ls => match arguments {
-                ["-ln" | "-lnd" | "-lnR" | "-1", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
-                _ => Err("only `ls -ln|-lnd|-lnR|-1 PATH...` may be asked".to_owned()),
+                ["-ln" | "-lnL" | "-lnd" | "-lnR" | "-1", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
+                _ => Err("only `ls -ln|-lnL|-lnd|-lnR|-1 PATH...` may be asked".to_owned()),
             },
             Self::Grep => match arguments {
                 // A pattern after the flags, then paths: `-f FILE` and `--include` forms are not needed and not had.
@@ -281,6 +286,22 @@ impl Program {
     }
 }
 
+/// The only way `apt-get` may be asked. As root it would write its caches and `/var/log/apt/eipp.log.xz` even when it simulates.
+pub const APT_SIMULATION: &[&str] = &[
+    "-s",
+    "-o",
+    "Debug::NoLocking=true",
+    "-o",
+    "Dir::Cache::pkgcache=",
+    "-o",
+    "Dir::Cache::srcpkgcache=",
+    "-o",
+    "Dir::Log::Planner=",
+    "-o",
+    "Dir::Log::Solver=",
+    "dist-upgrade",
+];
+
 fn only_flags(arguments: &[&str]) -> Result<(), String> {
     let plain = |argument: &&&str| {
         argument.len() > 1 && argument.starts_with('-') && argument[1..].chars().all(|letter| letter.is_ascii_alphabetic())
@@ -309,6 +330,8 @@ pub enum Fragment {
     ReadOrComplain,
     /// `stat -L -c FORMAT PATTERN...` with shell patterns expanded.
     StatMatching,
+    /// Which of the paths exist (patterns expanded), what they are and where symbolic links lead: `directory|socket|file|hidden`, path, real path.
+    RealPaths,
     /// The command line, user and executable of every process whose name is among the arguments.
     Processes,
     /// The names of all running processes, one a line.
@@ -321,6 +344,10 @@ pub enum Fragment {
     DockerNetworks,
     /// `readlink -f`, mode and owner of the directory that Docker stores its data in, as the daemon names it.
     DockerRoot,
+    /// `nft -j list ruleset`, only where the kernel has nf_tables already: asking would load it. Else one word that says why not.
+    NftRuleset,
+    /// `iptables-save` or `ip6tables-save` (argument `4` or `6`), only where asking loads no module. Else one word that says why not.
+    XtablesRuleset,
 }
 
 impl Fragment {
@@ -330,12 +357,15 @@ impl Fragment {
         Self::ReadMatching,
         Self::ReadOrComplain,
         Self::StatMatching,
+        Self::RealPaths,
         Self::Processes,
         Self::ProcessNames,
         Self::DockerContainers,
         Self::DockerImages,
         Self::DockerNetworks,
         Self::DockerRoot,
+        Self::NftRuleset,
+        Self::XtablesRuleset,
     ];
 
     /// What stands for it in documentation and evidence.
@@ -345,12 +375,15 @@ impl Fragment {
             Self::ReadMatching => "grep -sH ''",
             Self::ReadOrComplain => "grep -H ''",
             Self::StatMatching => "stat -L",
+            Self::RealPaths => "readlink -f",
             Self::Processes => "cat /proc/PID/{cmdline,status,exe}",
             Self::ProcessNames => "cat /proc/PID/comm",
             Self::DockerContainers => "docker inspect",
             Self::DockerImages => "docker image inspect",
             Self::DockerNetworks => "docker network inspect",
             Self::DockerRoot => "stat of the Docker data root",
+            Self::NftRuleset => "nft -j list ruleset",
+            Self::XtablesRuleset => "iptables-save, ip6tables-save",
         }
     }
 
@@ -363,8 +396,18 @@ impl Fragment {
             Self::ReadMatching => r#"IFS=; grep -sH '' $@ /dev/null; c=$?; [ "$c" -lt 2 ] || [ "$c" = 2 ]"#,
             // Status 2 where a pattern matches nothing or a file cannot be read: standard error says which.
             Self::ReadOrComplain => r#"IFS=; exec grep -H '' $@ /dev/null"#,
+            // What a pattern stands for cannot be known where the login may not list the directory, or not search one above it: said on standard error.
             Self::StatMatching => {
-                r#"f=$1; shift; IFS=; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || continue; stat -L -c "$f" "$p"; done; :"#
+                r#"f=$1; shift; IFS=; stat -L -c "$f" $@; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || {
+d=${p%/*}; while [ -n "$d" ] && ! [ -e "$d" ]; do d=${d%/*}; done; d=${d:-/}
+[ -r "$d" ] && [ -x "$d" ] || printf '%s: Permission denied\n' "$p" >&2; }; done; :"#
+            }
+            // A path that cannot be seen is hidden, not absent, where a directory above it may not be searched.
+            Self::RealPaths => {
+                r#"IFS=; for p in $@; do
+if [ -d "$p" ]; then t=directory; elif [ -S "$p" ]; then t=socket; elif [ -e "$p" ]; then t=file
+else d=${p%/*}; while [ -n "$d" ] && ! [ -d "$d" ]; do d=${d%/*}; done; [ -z "$d" ] || [ -x "$d" ] || printf 'hidden|%s|\n' "$p"; continue; fi
+r=$(readlink -f "$p") || r=; printf '%s|%s|%s\n' "$t" "$p" "$r"; done; :"#
             }
             Self::Processes => {
                 r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" || continue; for w in "$@"; do if [ "$n" = "$w" ]; then
@@ -391,6 +434,24 @@ $ROOT docker -H $s image inspect $b; done; :"#
                 r#"r=$($ROOT docker -H unix:///run/docker.sock info --format '{{.DockerRootDir}}') || exit $?
 [ -n "$r" ] || exit 1; p=$(readlink -f "$r") || p=$r; printf 'root %s\npath %s\n' "$r" "$p"; stat -L -c 'stat %a|%u|%g|%U|%G|%F' "$p""#
             }
+            // nf_tables may be built in, and then it is in no list of modules: its symbols tell.
+            Self::NftRuleset => {
+                r#"grep -qs '^nf_tables ' /proc/modules || grep -qs ' nft_do_chain' /proc/kallsyms || { echo absent; exit 0; }
+command -v nft >/dev/null || { echo no-tool; exit 0; }
+exec $ROOT nft -j list ruleset"#
+            }
+            // The old tables are seen by one program, those that iptables keeps in nf_tables by another; nft prints the latter without what only
+            // iptables understands.
+            Self::XtablesRuleset => {
+                r#"case $1 in 4) n=/proc/net/ip_tables_names p=iptables ;; *) n=/proc/net/ip6_tables_names p=ip6tables ;; esac
+e=0 k=
+if [ -e "$n" ]; then k=1
+if c=$(command -v "$p-legacy-save") || c=$(command -v "$p-save"); then $ROOT "$c" || e=$?; else echo no-tool; fi; fi
+if grep -qs '^nf_tables ' /proc/modules || grep -qs ' nft_do_chain' /proc/kallsyms; then k=1
+if c=$(command -v "$p-nft-save"); then $ROOT "$c" || e=$?; else echo no-nft-tool; fi; fi
+[ -n "$k" ] || echo absent
+exit $e"#
+            }
         }
     }
 
@@ -409,12 +470,19 @@ $ROOT docker -H $s image inspect $b; done; :"#
                 };
                 if arguments.iter().all(word) { Ok(()) } else { Err("only program names may be given".to_owned()) }
             }
-            Self::ReadMatching | Self::ReadOrComplain if arguments.iter().all(&safe_pattern) => Ok(()),
+            Self::RealPaths | Self::ReadMatching | Self::ReadOrComplain if arguments.iter().all(&safe_pattern) => Ok(()),
             Self::StatMatching if arguments.len() > 1 && arguments[1..].iter().all(safe_pattern) => Ok(()),
-            Self::ReadMatching | Self::ReadOrComplain | Self::StatMatching => {
+            Self::RealPaths | Self::ReadMatching | Self::ReadOrComplain | Self::StatMatching => {
                 Err("only absolute paths with plain patterns may be given".to_owned())
             }
-            Self::ProcessNames | Self::DockerContainers | Self::DockerImages | Self::DockerNetworks | Self::DockerRoot => {
+            Self::XtablesRuleset if matches!(arguments, ["4" | "6"]) => Ok(()),
+            Self::XtablesRuleset => Err("only `4` or `6` may be given".to_owned()),
+            Self::ProcessNames
+            | Self::DockerContainers
+            | Self::DockerImages
+            | Self::DockerNetworks
+            | Self::DockerRoot
+            | Self::NftRuleset => {
                 if arguments.is_empty() {
                     Ok(())
                 } else {

@@ -247,6 +247,10 @@ impl CheckSet {
     }
 }
 
+fn is_pack(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+}
+
 /// The files of a source, sorted by name.
 fn files(source: &Source) -> Result<Vec<(String, String)>, PackError> {
     let fault = |file: &Path, message: String| PackError {
@@ -255,7 +259,7 @@ fn files(source: &Source) -> Result<Vec<(String, String)>, PackError> {
     let mut files: Vec<(String, String)> = Vec::new();
     match source {
         Source::Embedded => {
-            for file in EMBEDDED.files() {
+            for file in EMBEDDED.files().filter(|file| is_pack(file.path())) {
                 let name = file.path().display().to_string();
                 files.push((format!("checks/{name}"), file.contents_utf8().unwrap_or_default().to_owned()));
             }
@@ -264,7 +268,7 @@ fn files(source: &Source) -> Result<Vec<(String, String)>, PackError> {
             let entries = fs::read_dir(directory).map_err(|error| fault(directory, format!("cannot be read: {error}")))?;
             for entry in entries {
                 let path = entry.map_err(|error| fault(directory, format!("cannot be read: {error}")))?.path();
-                if path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml") {
+                if is_pack(&path) {
                     let text = fs::read_to_string(&path).map_err(|error| fault(&path, format!("cannot be read: {error}")))?;
                     files.push((path.display().to_string(), text));
                 }

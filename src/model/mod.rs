@@ -17,5 +17,7 @@ pub use finding::{CheckInfo, Finding, Severity, Verdict};
 pub use host::{Connection, Host};
 pub use kind::Kind;
 pub use nearest::nearest;
-pub use report::{CheckTotals, FleetReport, HostReport, Outcome, Privilege, Reason, ScanEvent, Status, Totals, VerdictCounts};
+pub use report::{
+    CheckTotals, Failure, FleetReport, HostReport, Outcome, Privilege, Reason, ScanEvent, Status, Totals, VerdictCounts,
+};
 pub use value::Value;

@@ -165,6 +165,28 @@ impl Outcome {
     }
 }
 
+/// Why a conversation with a host came to nothing, or broke off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The stable code.
+    pub reason: Reason,
+    /// What exactly; may hold the host's own words, so it is escaped before it is shown ([`Outcome::without_answers`]).
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure with its detail.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Self::without_answers(failure.reason, failure.detail)
+    }
+}
+
 /// With which rights the probes ran on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -355,6 +377,8 @@ pub enum ScanEvent {
     },
     /// A host is done.
     HostFinished(Arc<HostReport>),
+    /// A second has passed.
+    StillRunning,
     /// No further host is started; running ones end.
     Draining,
     /// Running hosts are given up.

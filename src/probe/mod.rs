@@ -9,21 +9,31 @@ use crate::command::{Rights, Step};
 pub use crate::model::Kind;
 use crate::model::{FactRef, Facts, Value, Why};
 
+mod accounts;
+mod audit;
+mod audit_cover;
+mod audit_log;
+mod audit_rules;
 mod docker;
 mod docker_containers;
 mod docker_daemon;
 mod docker_versions;
+mod files;
 mod identity;
+mod listeners;
+mod mounts;
 mod packages;
 mod plan;
 mod record;
 mod script;
 mod secrets;
 mod services;
+mod storage;
 mod sysctl;
+mod texts;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
-pub use record::{RecordError, Recorded, RecordedStep, read_record, write_record};
+pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
 pub use script::{Answer, FrameReader, OutputLimits, State, Transcript, replayed};
 
 /// What a probe says of a fact it owns.
@@ -141,13 +151,21 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 /// Every probe. A probe that needs facts of another stands after it.
 pub const PROBES: &[&Probe] = &[
     &identity::PROBE,
+    &files::PROBE,
+    &accounts::PROBE,
+    &mounts::PROBE,
     &sysctl::PROBE,
     &services::PROBE,
     &packages::PROBE,
+    &listeners::PROBE,
     &docker_daemon::PROBE,
     &docker::PROBE,
     &docker_versions::PROBE,
     &docker_containers::PROBE,
+    &storage::PROBE,
+    &audit::PROBE,
+    &audit_cover::PROBE,
+    &audit_log::PROBE,
 ];
 
 /// Every fact there is, in the order of the probes.

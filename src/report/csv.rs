@@ -12,7 +12,7 @@ use std::io;
 
 use ::csv::{Terminator, WriterBuilder};
 
-use super::{WriteError, safe, was_judged};
+use super::{WriteError, explanation, safe, was_judged};
 use crate::journal::Journal;
 use crate::model::{CheckInfo, Evidence, Finding, FleetReport, HostReport, Verdict};
 
@@ -109,7 +109,7 @@ impl Answer {
             None => Self {
                 verdict: Verdict::from(&host.outcome).as_str(),
                 reason: host.outcome.reason.code(),
-                evidence: evidence_cell(std::slice::from_ref(&host.outcome.detail)),
+                evidence: cell(explanation(&host.outcome)),
             },
         }
     }
@@ -172,4 +172,123 @@ fn cut(mut cell: String) -> String {
         }
     }
     cell
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Outcome, Reason, Severity, Why};
+    use crate::report::fixture::{self, Fleet};
+
+    fn rows(bytes: &[u8]) -> Vec<Vec<String>> {
+        let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(bytes);
+        reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
+    }
+
+    fn column(name: &str) -> usize {
+        COLUMNS.iter().position(|column| *column == name).unwrap()
+    }
+
+    #[test]
+    fn the_report_is_what_it_was() {
+        insta::assert_snapshot!(String::from_utf8(fixture::hostile().written(write)).unwrap().replace("\r\n", "<CRLF>\n"));
+    }
+
+    #[test]
+    fn every_host_and_check_has_one_row_whether_scanned_or_not() {
+        let fleet = fixture::large(40);
+        let rows = rows(&fleet.written(write));
+        assert_eq!(rows.len(), 1 + 40 * fleet.checks.len());
+        for (row, at) in rows[1..].iter().zip(0..) {
+            let (host, check) = (&fleet.hosts[at / fleet.checks.len()], &fleet.checks[at % fleet.checks.len()]);
+            assert_eq!((&row[0], &row[4]), (&host.name, &check.id));
+            if host.outcome.status != crate::model::Status::Scanned {
+                assert_eq!(
+                    (row[column("verdict")].as_str(), row[column("reason")].as_str()),
+                    ("unknown", host.outcome.reason.code())
+                );
+                assert_eq!(row[column("evidence")], host.outcome.detail.text());
+            }
+        }
+    }
+
+    #[test]
+    fn a_report_without_hosts_is_its_header() {
+        let written = Fleet::of(vec![fixture::check("a", Severity::Low)], Vec::new()).written(write);
+        let header =
+            "host,address,groups,outcome,check,title,severity,verdict,reason,evidence,remediation,references,scanned_at\r\n";
+        assert_eq!(String::from_utf8(written).unwrap(), header);
+    }
+
+    #[test]
+    fn a_check_that_a_broken_host_did_not_reach_is_unknown_for_the_hosts_reason() {
+        let outcome =
+            Outcome { status: crate::model::Status::Partial, ..Outcome::without_answers(Reason::ConnectionLost, "reset") };
+        let findings = vec![fixture::finding("b", Verdict::Pass, &["0640"])];
+        let host = HostReport { outcome, findings, ..fixture::host(0) };
+        let checks = vec![fixture::check("a", Severity::Low), fixture::check("b", Severity::Low)];
+        let rows = rows(&Fleet::of(checks, vec![host]).written(write));
+        let said: Vec<_> =
+            rows[1..].iter().map(|row| (row[4].as_str(), row[7].as_str(), row[8].as_str(), row[9].as_str())).collect();
+        assert_eq!(said, [("a", "unknown", "connection_lost", "reset"), ("b", "pass", "", "0640")]);
+    }
+
+    #[test]
+    fn formulas_are_guarded_where_a_cell_begins() {
+        let guarded = [
+            ("=cmd|'/C calc'!A0", "'=cmd|'/C calc'!A0"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("＝1", "'＝1"),
+            ("\t=1", "'\t'=1"),
+            ("\0", "'\0"),
+            ("a;=1", "a;'=1"),
+            ("a=1; b", "a=1; b"),
+            ("", ""),
+        ];
+        for (text, expected) in guarded {
+            assert_eq!(cell(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_cell_is_cut_at_what_a_spreadsheet_holds() {
+        assert_eq!(cell(&"x".repeat(LONGEST_CELL)).len(), LONGEST_CELL);
+        let cut = cell(&"💥".repeat(LONGEST_CELL));
+        assert!(cut.ends_with("💥 [cut]"));
+        assert_eq!(cut.encode_utf16().count(), LONGEST_CELL - 1, "a pair of units is never split");
+    }
+
+    fn hostile_text() -> impl Strategy<Value = String> {
+        prop_oneof![any::<String>(), "[=+@;\"',|\\r\\n\\t -]{0,12}"]
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_reader_gets_is_the_guarded_text(name in hostile_text(), group in hostile_text(), line in hostile_text(), remediation in hostile_text()) {
+            let mut check = fixture::check("a", Severity::High);
+            check.remediation = remediation.clone();
+            let verdict = Verdict::Unknown(Why::NeedsRoot(line.clone()));
+            let host = HostReport {
+                name: name.clone(),
+                groups: vec![group.clone(), group.clone()],
+                findings: vec![fixture::finding("a", verdict, &[&line, &line])],
+                ..fixture::host(0)
+            };
+            let rows = rows(&Fleet::of(vec![check], vec![host]).written(write));
+            prop_assert_eq!(rows.len(), 2);
+            let line = Evidence::new(&line);
+            prop_assert_eq!(&rows[1][column("host")], &text_cell(&name));
+            prop_assert_eq!(&rows[1][column("groups")], &cell(&format!("{0} | {0}", safe(&group))));
+            prop_assert_eq!(&rows[1][column("evidence")], &cell(&format!("{0} | {0}", line.text())));
+            prop_assert_eq!(&rows[1][column("remediation")], &text_cell(&remediation));
+            for cell in &rows[1] {
+                prop_assert!(!cell.starts_with(starts_formula), "{cell:?}");
+                prop_assert!(!cell.contains(char::is_control), "{cell:?}");
+            }
+        }
+    }
 }

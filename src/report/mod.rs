@@ -4,6 +4,8 @@
 //! report never depends on which host finished first.
 
 mod csv;
+#[cfg(test)]
+mod fixture;
 mod json;
 mod layout;
 mod output;
@@ -19,7 +21,7 @@ pub use self::progress::Progress;
 pub use self::terminal::{Terminal, write_terminal};
 
 use crate::journal::{Journal, JournalError};
-use crate::model::{FleetReport, HostReport, Status, escape};
+use crate::model::{FleetReport, HostReport, Outcome, Status, escape};
 
 /// A format that a report can be written in.
 #[derive(Clone, Copy)]
@@ -86,4 +88,12 @@ fn safe(text: &str) -> String {
 /// Whether a host's findings are in the report.
 fn was_judged(host: &HostReport) -> bool {
     matches!(host.outcome.status, Status::Scanned | Status::Partial)
+}
+
+/// What happened to a host, for a person; where nothing exact is known, what its reason means.
+fn explanation(outcome: &Outcome) -> &str {
+    match outcome.detail.text() {
+        "" => outcome.reason.meaning(),
+        detail => detail,
+    }
 }

@@ -242,3 +242,101 @@ impl OutputError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    fn parsed(argument: &str) -> Result<Output, OutputError> {
+        argument.parse()
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn an_argument_is_a_format_and_a_path() {
+        let output = parsed("json=a=b.json").unwrap();
+        assert_eq!((output.format.name, output.path), ("json", Some(PathBuf::from("a=b.json"))));
+        assert!(parsed("csv=-").unwrap().is_stdout());
+        for (argument, message, hint) in [
+            ("report.json", "`report.json` names no format", "write `-o FORMAT=PATH`, where FORMAT is one of json, csv, text"),
+            ("pdf=x", "there is no report format `pdf`", "write `-o FORMAT=PATH`, where FORMAT is one of json, csv, text"),
+            ("csv=", "`csv=` names no file", "write `-o csv=PATH`, or `-o csv=-` for standard output"),
+        ] {
+            let error = parsed(argument).unwrap_err();
+            assert_eq!((error.to_string().as_str(), error.hint().as_str()), (message, hint));
+        }
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_written_fails_at_once_and_says_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = format!("json={}/no/such/report.json", directory.path().display());
+        let taken = format!("csv={}", directory.path().display());
+        let errors = open_all(vec![parsed(&missing).unwrap(), parsed(&taken).unwrap()]).unwrap_err();
+        assert_eq!(errors.len(), 2);
+        assert_eq!(errors[0].hint(), format!("make the directory first: `mkdir -p {}/no/such`", directory.path().display()));
+        assert_eq!(errors[1].hint(), "name a file in that directory");
+        assert!(names(directory.path()).is_empty());
+    }
+
+    #[test]
+    fn two_reports_never_share_a_destination() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = format!("{}/report", directory.path().display());
+        let outputs = [format!("json={path}"), format!("csv={path}"), "json=-".to_owned(), "csv=-".to_owned()];
+        let errors = open_all(outputs.iter().map(|output| parsed(output).unwrap()).collect()).unwrap_err();
+        let messages: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            messages,
+            [format!("two reports would go to `{path}`"), "two reports would go to `standard output`".to_owned()]
+        );
+    }
+
+    #[test]
+    fn an_old_report_stays_whole_until_the_new_one_is_and_keeps_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let (report, link) = (directory.path().join("report.json"), directory.path().join("latest.json"));
+        fs::write(&report, "old").unwrap();
+        fs::set_permissions(&report, Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink("report.json", &link).unwrap();
+        let json = Format::named("json").unwrap();
+        let sinks = open_all(vec![Output::to_file(json, &link)]).unwrap();
+        assert_eq!(fs::read_to_string(&report).unwrap(), "old");
+
+        let fleet = fixture::hostile();
+        let (totals, journal) = fleet.finished();
+        assert!(write_all(&totals, &journal, sinks).is_empty());
+        assert_eq!(fs::read(&report).unwrap(), fleet.written(json.write));
+        assert_eq!(fs::metadata(&report).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(names(directory.path()), ["latest.json", "report.json"]);
+    }
+
+    #[test]
+    fn a_report_that_fails_leaves_the_old_one_and_the_other_formats_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (gone, good) = (directory.path().join("gone"), directory.path().join("findings.csv"));
+        fs::create_dir(&gone).unwrap();
+        let to = |name, path: &Path| Output::to_file(Format::named(name).unwrap(), path);
+        let outputs = vec![to("json", &gone.join("report.json")), to("text", Path::new("/dev/full")), to("csv", &good)];
+        let sinks = open_all(outputs).unwrap();
+        fs::remove_dir(&gone).unwrap();
+        let (totals, journal) = fixture::hostile().finished();
+        let errors: Vec<_> = write_all(&totals, &journal, sinks).iter().map(|error| error.format).collect();
+        assert_eq!(errors, ["json", "text"]);
+        assert!(fs::metadata(good).unwrap().len() > 0);
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_never_replaced() {
+        let sink = Sink::open(Output::to_file(Format::named("csv").unwrap(), "/dev/null")).unwrap();
+        assert!(matches!(sink.target, Target::Stream(..)));
+    }
+}

@@ -20,7 +20,8 @@ const HOSTS_NAMED: u64 = 20;
 const TICK: Duration = Duration::from_millis(250);
 const LONGEST_LINE: usize = 200;
 const NAME_COLUMNS: usize = 24;
-const TEMPLATE: &str = "{bar:20} {human_pos}/{human_len} hosts, {per_sec}, {eta} left: {status}";
+/// Two lines, each within 80 columns: what does not fit on a line would be drawn over and over.
+const TEMPLATE: &str = "{bar:24} {human_pos}/{human_len} hosts, {pace}\n  {status}";
 
 /// Shows the events of a scan as they come. Never writes to standard output; a terminal that has gone away is no error.
 pub struct Progress(Show);
@@ -54,16 +55,10 @@ impl Progress {
     /// Takes up an event.
     pub fn event(&mut self, event: &ScanEvent) {
         match &mut self.0 {
+            Show::Lines(lines) if matches!(event, ScanEvent::StillRunning) => lines.tick(Instant::now()),
             Show::Bar(bar) => bar.event(event),
             Show::Lines(lines) => lines.event(event, Instant::now()),
             Show::Nothing => {}
-        }
-    }
-
-    /// Lets time pass: to be called every second or so while no event comes, for the line that says that the scan is alive.
-    pub fn tick(&mut self) {
-        if let Show::Lines(lines) = &mut self.0 {
-            lines.tick(Instant::now());
         }
     }
 
@@ -111,7 +106,7 @@ impl Tally {
                 self.done += 1;
                 self.not_scanned += u64::from(host.outcome.status != Status::Scanned);
             }
-            ScanEvent::Draining | ScanEvent::Aborting => {}
+            ScanEvent::Draining | ScanEvent::Aborting | ScanEvent::StillRunning => {}
         }
     }
 
@@ -138,7 +133,7 @@ fn ending(event: &ScanEvent) -> Option<&'static str> {
     match event {
         ScanEvent::Draining => Some("ending: no further host is started, running ones end (interrupt again to give them up)"),
         ScanEvent::Aborting => Some("aborting: running hosts are given up"),
-        ScanEvent::Started { .. } | ScanEvent::HostStarted { .. } | ScanEvent::HostFinished(_) => None,
+        ScanEvent::Started { .. } | ScanEvent::HostStarted { .. } | ScanEvent::HostFinished(_) | ScanEvent::StillRunning => None,
     }
 }
 
@@ -162,7 +157,14 @@ impl Bar {
             let _ = out.write_str(&lock(&shown).status(Instant::now()));
         };
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-            bar.set_style(style.with_key("status", status));
+            // Nothing can be foretold before the first host is done.
+            let pace = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{:.1}/s", state.per_sec());
+                if state.pos() > 0 {
+                    let _ = write!(out, ", {} left", duration(state.eta().as_secs()));
+                }
+            };
+            bar.set_style(style.with_key("status", status).with_key("pace", pace));
         }
         Self { bar, tally }
     }
@@ -175,7 +177,7 @@ impl Bar {
                 self.bar.enable_steady_tick(TICK);
             }
             ScanEvent::HostFinished(_) => self.bar.inc(1),
-            ScanEvent::HostStarted { .. } => {}
+            ScanEvent::HostStarted { .. } | ScanEvent::StillRunning => {}
             ScanEvent::Draining | ScanEvent::Aborting => {
                 if let Some(words) = ending(event) {
                     self.bar.println(words);
@@ -219,7 +221,7 @@ impl<W: Write> Lines<W> {
                     self.status(now);
                 }
             }
-            ScanEvent::HostStarted { .. } | ScanEvent::Draining | ScanEvent::Aborting => {}
+            ScanEvent::HostStarted { .. } | ScanEvent::Draining | ScanEvent::Aborting | ScanEvent::StillRunning => {}
         }
         if let Some(words) = ending(event) {
             self.line(words);
@@ -364,7 +366,7 @@ mod tests {
         }
         for mut progress in [Progress::lines(Closed), Progress::nothing()] {
             progress.event(&ScanEvent::Started { hosts: 1, checks: 1 });
-            progress.tick();
+            progress.event(&ScanEvent::StillRunning);
             assert_eq!(progress.suspend(|| 7), 7);
             progress.finish();
         }

@@ -7,10 +7,11 @@ use std::io::{self, IsTerminal, Write};
 use jiff::Timestamp;
 
 use super::layout::{Paint, columns, counted, ends, fit, names, number, pad, percent, wrap};
-use super::{WriteError, safe, was_judged};
+use super::{WriteError, explanation, safe, was_judged};
 use crate::journal::Journal;
 use crate::model::{
-    CheckInfo, CheckTotals, Evidence, Finding, FleetReport, HostReport, Outcome, Severity, Status, Verdict, VerdictCounts, Why,
+    CheckInfo, CheckTotals, Evidence, Finding, FleetReport, HostReport, Outcome, Privilege, Reason, Severity, Status, Verdict,
+    VerdictCounts, Why,
 };
 
 /// How many failed checks are shown, and how many of the hosts that are missing.
@@ -186,6 +187,16 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// `text` wrapped behind a label.
+    fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
+        let mut lines = wrap(text, self.width - INDENT, 4).into_iter();
+        self.line(&format!("  {}{}", pad(label, INDENT - 2), lines.next().unwrap_or_default()))?;
+        for line in lines {
+            self.line(&format!("{:INDENT$}{line}", ""))?;
+        }
+        Ok(())
+    }
+
     fn coverage(&mut self, report: &FleetReport) -> io::Result<()> {
         let totals = &report.totals;
         let checks = report.checks.len() as u64;
@@ -204,39 +215,29 @@ impl Page<'_> {
         let scanned = report.scanned();
         let partial = totals.statuses.get(&Status::Partial).copied().unwrap_or(0);
         let missing = totals.hosts.saturating_sub(scanned + partial);
-        let mut hosts =
-            format!("  Hosts     {} of {} scanned ({})", number(scanned), number(totals.hosts), percent(scanned, totals.hosts));
-        for (count, words) in [(partial, "scanned in part"), (missing, "not scanned")] {
-            if count > 0 {
-                hosts.push_str(&format!(", {} {words}", number(count)));
-            }
-        }
-        self.line(&hosts)?;
+        let hosts = format!("{} of {} scanned ({})", number(scanned), number(totals.hosts), percent(scanned, totals.hosts));
+        self.labelled("Hosts", &with_rest(hosts, [(partial, "scanned in part"), (missing, "not scanned")]))?;
         let mut reasons: Vec<_> = totals.reasons.iter().collect();
         reasons.sort_by_key(|(reason, count)| (std::cmp::Reverse(**count), **reason));
         let reasons: Vec<_> = reasons.iter().map(|(reason, count)| format!("{reason} {}", number(**count))).collect();
-        self.paragraph(&reasons.join(", "), INDENT, 4)?;
+        self.paragraph(&reasons.join(", "), INDENT, Reason::ALL.len())?;
 
         let unknown = totals.verdicts.unknown;
         let decided = totals.verdicts.total() - unknown;
         let all = totals.hosts * checks;
-        let mut verdicts = format!("  Verdicts  {} of {} decided ({})", number(decided), number(all), percent(decided, all));
-        for (count, words) in [(unknown, "unknown"), (missing * checks, "on hosts not scanned")] {
-            if count > 0 {
-                verdicts.push_str(&format!(", {} {words}", number(count)));
-            }
-        }
-        self.line(&verdicts)
+        let verdicts = format!("{} of {} decided ({})", number(decided), number(all), percent(decided, all));
+        self.labelled("Verdicts", &with_rest(verdicts, [(unknown, "unknown"), (missing * checks, "on hosts not scanned")]))
     }
 
     /// `SEVERITY  left .. right`, the severity coloured.
     fn severity_line(&mut self, severity: Severity, left: &str, right: &str) -> io::Result<()> {
+        let rest = ends(left, right, self.width - INDENT);
+        self.beside_severity(severity, &rest)
+    }
+
+    fn beside_severity(&mut self, severity: Severity, text: &str) -> io::Result<()> {
         let word = self.paint.severity(severity, &pad(&severity.as_str().to_uppercase(), INDENT - 4));
-        let rest = match right {
-            "" => fit(left, self.width - INDENT),
-            _ => ends(left, right, self.width - INDENT),
-        };
-        self.line(&format!("  {word}  {}", self.paint.strong(&rest)))
+        self.line(&format!("  {word}  {}", self.paint.strong(text)))
     }
 
     fn failed_checks(&mut self, report: &FleetReport) -> io::Result<()> {
@@ -257,7 +258,7 @@ impl Page<'_> {
             let line = self.paint.faint(&fit(&line, self.width - INDENT));
             self.line(&format!("{:INDENT$}{line}", ""))?;
         }
-        self.and_more(failed.len(), CHECKS_SHOWN, "failed check")
+        self.and_more(failed.len(), CHECKS_SHOWN, "more failed check")
     }
 
     fn reviews(&mut self, report: &FleetReport) -> io::Result<()> {
@@ -270,7 +271,7 @@ impl Page<'_> {
         for (check, totals) in reviews.iter().take(REVIEWS_SHOWN) {
             self.severity_line(check.severity, &safe(&check.id), &counted(totals.verdicts.review, "host"))?;
         }
-        self.and_more(reviews.len(), REVIEWS_SHOWN, "check")
+        self.and_more(reviews.len(), REVIEWS_SHOWN, "more check")
     }
 
     fn unknown(&mut self, report: &FleetReport, digest: &Digest) -> io::Result<()> {
@@ -300,21 +301,22 @@ impl Page<'_> {
         let widest = |text: fn(&Missing) -> &str| digest.missing.values().map(|host| columns(text(host))).max().unwrap_or(0);
         let name_columns = widest(|host| &host.name).min(NAME_COLUMNS);
         let reason_columns = widest(|host| host.outcome.reason.code());
-        let indent = 2 + name_columns + 2 + reason_columns + 2;
-        let most = if digest.all_missing <= FEW_HOSTS as u64 { 4 } else { 1 };
+        let room = self.width.saturating_sub(2 + name_columns + 2 + reason_columns + 2);
+        let few = digest.all_missing <= FEW_HOSTS as u64;
         for host in digest.missing.values() {
             let name = pad(&fit(&host.name, name_columns), name_columns);
-            let reason = pad(host.outcome.reason.code(), reason_columns);
-            let mut detail = wrap(host.outcome.detail.text(), self.width.saturating_sub(indent), most).into_iter();
-            let reason = self.paint.warning(&reason);
-            self.line(&format!("  {name}  {reason}  {}", detail.next().unwrap_or_default()))?;
-            for line in detail {
-                self.line(&format!("{:indent$}{line}", ""))?;
+            let reason = self.paint.warning(&pad(host.outcome.reason.code(), reason_columns));
+            let detail = explanation(&host.outcome);
+            if few && columns(detail) > room {
+                self.line(&format!("  {name}  {reason}"))?;
+                self.paragraph(detail, 6, 6)?;
+            } else {
+                self.line(&format!("  {name}  {reason}  {}", fit(detail, room)))?;
             }
         }
         match digest.all_missing.saturating_sub(digest.missing.len() as u64) {
             0 => Ok(()),
-            more => self.line(&format!("  and {} more (all of them: -o csv=PATH)", counted(more, "host"))),
+            more => self.line(&format!("  and {} (all of them: -o csv=PATH)", counted(more, "more host"))),
         }
     }
 
@@ -324,11 +326,11 @@ impl Page<'_> {
         self.heading("Totals")?;
         let verdicts =
             [(pass, "pass"), (fail, "fail"), (review, "review"), (not_applicable, "not applicable"), (unknown, "unknown")];
-        self.line(&format!("  Verdicts  {}", verdicts.map(|(count, word)| format!("{} {word}", number(count))).join(", ")))?;
-        for (label, counts) in [("  Failed    ", &totals.failed), ("  Unknown   ", &totals.unknown)] {
+        self.labelled("Verdicts", &verdicts.map(|(count, word)| format!("{} {word}", number(count))).join(", "))?;
+        for (label, counts) in [("Failed", &totals.failed), ("Unknown", &totals.unknown)] {
             let counts: Vec<_> = counts.iter().rev().map(|(severity, count)| format!("{} {severity}", number(*count))).collect();
             if !counts.is_empty() {
-                self.line(&format!("{label}{}", counts.join(", ")))?;
+                self.labelled(label, &counts.join(", "))?;
             }
         }
         match conclusion {
@@ -345,8 +347,12 @@ impl Page<'_> {
         let mut about = vec![safe(&host.name)];
         about.extend((host.address != host.name).then(|| safe(&host.address)));
         about.extend(host.os.as_ref().map(|os| os.text().to_owned()));
-        about.extend(host.privilege.map(|privilege| format!("probed with the rights of {}", privilege.as_str())));
-        self.paragraph(&format!("Host      {}", about.join(", ")), 2, 3)?;
+        about.extend(host.privilege.map(|privilege| match privilege {
+            Privilege::Root => "asked as root".to_owned(),
+            Privilege::Sudo => "asked with sudo".to_owned(),
+            Privilege::User => "asked without root".to_owned(),
+        }));
+        self.labelled("Host", &about.join(", "))?;
 
         let mut answers: Vec<_> = report.checks.iter().zip(&host.findings).collect();
         answers.sort_by_key(|(check, _)| std::cmp::Reverse(check.severity));
@@ -393,7 +399,11 @@ impl Page<'_> {
     }
 
     fn finding(&mut self, check: &CheckInfo, evidence: &[Evidence]) -> io::Result<()> {
-        self.severity_line(check.severity, &safe(&check.title), "")?;
+        let mut title = wrap(&safe(&check.title), self.width - INDENT, 4).into_iter();
+        self.beside_severity(check.severity, &title.next().unwrap_or_default())?;
+        for line in title {
+            self.line(&format!("{:INDENT$}{}", "", self.paint.strong(&line)))?;
+        }
         let id = self.paint.faint(&fit(&safe(&check.id), self.width - INDENT));
         self.line(&format!("{:INDENT$}{id}", ""))?;
         for line in evidence.iter().take(EVIDENCE_SHOWN) {
@@ -414,9 +424,15 @@ impl Page<'_> {
     fn and_more(&mut self, all: usize, shown: usize, noun: &str) -> io::Result<()> {
         match all.saturating_sub(shown) {
             0 => Ok(()),
-            more => self.line(&format!("{:INDENT$}and {} more (all of them: -o csv=PATH)", "", counted(more as u64, noun))),
+            more => self.line(&format!("{:INDENT$}and {} (all of them: -o csv=PATH)", "", counted(more as u64, noun))),
         }
     }
+}
+
+/// `start`, and what is not nothing of the rest.
+fn with_rest(start: String, rest: [(u64, &str); 2]) -> String {
+    let rest = rest.iter().filter(|(count, _)| *count > 0).map(|(count, words)| format!(", {} {words}", number(*count)));
+    rest.fold(start, |line, part| line + &part)
 }
 
 /// The checks of which something was counted.
@@ -436,5 +452,70 @@ pub(super) fn duration(seconds: u64) -> String {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::{self, Fleet};
+
+    fn shown(fleet: &Fleet, terminal: &Terminal) -> String {
+        let (report, journal) = fleet.finished();
+        let mut out = Vec::new();
+        write_terminal(&report, &journal, terminal, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn assert_readable(text: &str, width: usize) {
+        for line in text.lines() {
+            assert!(columns(line) <= width, "{} columns: {line}", columns(line));
+            assert!(!line.chars().any(|character| character.is_control() || character == '\u{202e}'), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_small_fleet() {
+        let text = shown(&fixture::hostile(), &Terminal::plain().concluding("Exit status 4: failures, and hosts not scanned."));
+        assert_readable(&text, 80);
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn five_thousand_hosts_take_no_more_room_than_fifty() {
+        let text = shown(&fixture::large(5_000), &Terminal::plain());
+        assert_readable(&text, 80);
+        assert!(text.lines().count() <= 110, "{} lines", text.lines().count());
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_single_host_is_told_what_was_found_and_what_to_do() {
+        let fleet = fixture::hostile();
+        let text = shown(&Fleet::of(fleet.checks, vec![fleet.hosts[0].clone()]), &Terminal::plain());
+        assert_readable(&text, 80);
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_single_host_that_was_not_scanned_and_a_fleet_of_none() {
+        let fleet = fixture::hostile();
+        let alone = HostReport { index: 0, ..fleet.hosts[2].clone() };
+        insta::assert_snapshot!(shown(&Fleet::of(fleet.checks, vec![alone]), &Terminal::plain()));
+        insta::assert_snapshot!(shown(&Fleet::of(Vec::new(), Vec::new()), &Terminal::plain()));
+    }
+
+    #[test]
+    fn colours_change_nothing_but_colours_and_every_width_is_kept() {
+        let fleet = fixture::hostile();
+        let escapes = regex::Regex::new("\x1b\\[[0-9;]*m").unwrap();
+        for width in [60, 80, 120] {
+            let plain = shown(&fleet, &Terminal { width, ..Terminal::plain() });
+            assert_readable(&plain, width);
+            let coloured = shown(&fleet, &Terminal { width, colour: true, ..Terminal::plain() });
+            assert_ne!(coloured, plain);
+            let trimmed = |text: &str| text.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>();
+            assert_eq!(trimmed(&escapes.replace_all(&coloured, "")), plain);
+        }
     }
 }
