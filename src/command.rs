@@ -73,7 +73,7 @@ pub enum Program {
     Rpm,
     /// `ss -H -tulnp`.
     Ss,
-    /// `sshd -T`, optionally with `-C`.
+    /// `sshd -T`, optionally with `-C`, and `sshd -V`.
     Sshd,
     /// `stat [-L] -c FORMAT PATH...`.
     Stat,
@@ -99,6 +99,10 @@ pub enum Program {
     RcStatus,
     /// `netstat -tuln` and `netstat -tulnp`, where `ss` is missing.
     Netstat,
+    /// `lastlog -t 90`: who logged in in the last 90 days.
+    Lastlog,
+    /// `lastlog2 -t 90`, where it has replaced lastlog.
+    Lastlog2,
 }
 
 impl Program {
@@ -133,6 +137,8 @@ impl Program {
         Self::Apk,
         Self::RcStatus,
         Self::Netstat,
+        Self::Lastlog,
+        Self::Lastlog2,
     ];
 
     /// The name it is called by; the script finds it in a fixed PATH of system directories.
@@ -167,6 +173,8 @@ impl Program {
             Self::Apk => "apk",
             Self::RcStatus => "rc-status",
             Self::Netstat => "netstat",
+            Self::Lastlog => "lastlog",
+            Self::Lastlog2 => "lastlog2",
         }
     }
 
@@ -190,15 +198,16 @@ impl Program {
             Self::Ufw => exactly(&[&["status", "verbose"]]),
             Self::RcStatus => exactly(&[&["-a"]]),
             Self::Netstat => exactly(&[&["-tuln"], &["-tulnp"]]),
+            Self::Lastlog | Self::Lastlog2 => exactly(&[&["-t", "90"]]),
             Self::Id | Self::Uname => only_flags(arguments),
             Self::FirewallCmd => exactly(&[&["--state"], &["--get-default-zone"], &["--list-all-zones"], &["--list-all"]]),
             Self::AptGet => exactly(&[&["-s", "-o", "Debug::NoLocking=true", "dist-upgrade"]]),
             Self::Dnf => exactly(&[&["-q", "-C", "updateinfo", "list", "--security"]]),
             Self::Apk => exactly(&[&["info", "-v"], &["version", "-l", "<"]]),
             Self::Sshd => match arguments {
-                ["-T"] => Ok(()),
+                ["-T"] | ["-V"] => Ok(()),
                 ["-T", "-C", connection] if !connection.starts_with('-') => Ok(()),
-                _ => Err("only `sshd -T` and `sshd -T -C CONNECTION` may be asked".to_owned()),
+                _ => Err("only `sshd -V`, `sshd -T` and `sshd -T -C CONNECTION` may be asked".to_owned()),
             },
             Self::Cat => absolute_paths(arguments),
             Self::Readlink => match arguments {
@@ -221,8 +230,8 @@ impl Program {
                 // A pattern after the flags, then paths: `-f FILE` and `--include` forms are not needed and not had.
                 [flags, pattern, paths @ ..] if !paths.is_empty() => {
                     let letters = flags.strip_prefix('-').unwrap_or("!");
-                    if letters.is_empty() || !letters.chars().all(|letter| "sHrhEiInc".contains(letter)) {
-                        return Err("only the flags -s -H -h -r -E -i -I -n -c may be given to grep".to_owned());
+                    if letters.is_empty() || !letters.chars().all(|letter| "sHrRhEiInc".contains(letter)) {
+                        return Err("only the flags -s -H -h -r -R -E -i -I -n -c may be given to grep".to_owned());
                     }
                     if pattern.starts_with('-') {
                         return Err("a pattern may not begin with `-`".to_owned());
@@ -305,6 +314,8 @@ pub enum Fragment {
     ReadOrComplain,
     /// `stat -L -c FORMAT PATTERN...` with shell patterns expanded.
     StatMatching,
+    /// `stat -L` of every home directory that /etc/passwd names.
+    Homes,
     /// The command line, user and executable of every process whose name is among the arguments.
     Processes,
     /// The names of all running processes, one a line.
@@ -326,6 +337,7 @@ impl Fragment {
         Self::ReadMatching,
         Self::ReadOrComplain,
         Self::StatMatching,
+        Self::Homes,
         Self::Processes,
         Self::ProcessNames,
         Self::DockerContainers,
@@ -341,6 +353,7 @@ impl Fragment {
             Self::ReadMatching => "grep -sH ''",
             Self::ReadOrComplain => "grep -H ''",
             Self::StatMatching => "stat -L",
+            Self::Homes => "stat -L of the homes in /etc/passwd",
             Self::Processes => "cat /proc/PID/{cmdline,status,exe}",
             Self::ProcessNames => "cat /proc/PID/comm",
             Self::DockerContainers => "docker inspect",
@@ -364,6 +377,10 @@ impl Fragment {
                 r#"f=$1; shift; IFS=; stat -L -c "$f" $@; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || {
 d=${p%/*}; while [ -n "$d" ] && ! [ -e "$d" ]; do d=${d%/*}; done; d=${d:-/}
 [ -r "$d" ] && [ -x "$d" ] || printf '%s: Permission denied\n' "$p" >&2; }; done; :"#
+            }
+            Self::Homes => {
+                r#"set --; while IFS=: read -r n p u g c h s; do case $h in /*) set -- "$@" "$h";; esac; done </etc/passwd
+stat -L -c '%a|%u|%g|%U|%G|%F|%n' "$@"; :"#
             }
             Self::Processes => {
                 r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" || continue; for w in "$@"; do if [ "$n" = "$w" ]; then
@@ -413,7 +430,12 @@ $ROOT docker -H $s image inspect $b; done; :"#
             Self::ReadMatching | Self::ReadOrComplain | Self::StatMatching => {
                 Err("only absolute paths with plain patterns may be given".to_owned())
             }
-            Self::ProcessNames | Self::DockerContainers | Self::DockerImages | Self::DockerNetworks | Self::DockerRoot => {
+            Self::Homes
+            | Self::ProcessNames
+            | Self::DockerContainers
+            | Self::DockerImages
+            | Self::DockerNetworks
+            | Self::DockerRoot => {
                 if arguments.is_empty() {
                     Ok(())
                 } else {
