@@ -165,8 +165,7 @@ const NAMED: &[&str] = &[
 ];
 
 /// Facts that hang on where the numbers of people begin, or on other settings of login.defs(5).
-const BY_LOGIN_DEFS: &[&str] =
-    &["users", "passwords", "group_passwords", "accounts.homes", "accounts.default_inactive_days", "login_defs"];
+const BY_LOGIN_DEFS: &[&str] = &["users", "passwords", "accounts.homes", "accounts.default_inactive_days", "login_defs"];
 
 fn steps(wanted: &Wanted) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -722,6 +721,188 @@ alice:x:1000:1000:Alice,,,:/home/alice:/bin/bash\nmallory:x:1001:998::/home/mall
             ],
         );
         assert_eq!(members(&facts, "docker"), Ok("exists: true, gid: 998, members: [alice, bob, carol, mallory]".to_owned()));
+    }
+
+    fn named(prefix: &str, lines: &str) -> String {
+        lines.lines().map(|line| format!("{prefix}:{line}\n")).collect()
+    }
+
+    fn text(facts: &Facts, name: &str) -> Result<Vec<String>, Why> {
+        facts.value(name).map(|list| list.as_list().unwrap().iter().map(ToString::to_string).collect())
+    }
+
+    const SHADOW: &str = "root:$y$j9T$abcdefgh$0123456789:20780:0:99999:7:::\ndaemon:*:20780:0:99999:7:::\n\
+alice::20780:0:90:7:30:20000:\nmallory:!$6$salt$hash:30000:0:99999:7:::\n";
+
+    fn answers() -> Vec<(&'static str, crate::probe::Answer)> {
+        let files = named("/etc/passwd", PASSWD) + &named("/etc/group", GROUP);
+        let shadow = named("/etc/shadow", SHADOW) + &named("/etc/gshadow", "root:*::\nalice:!::\ndocker:$6$s$h:root:alice\n");
+        vec![
+            ("getent-passwd", answered(PASSWD)),
+            ("getent-group", answered(GROUP)),
+            ("account-files", answered(&files)),
+            ("shadow", answered(&shadow)),
+            ("date", answered("1795474800\n")),
+            (
+                "login-defs",
+                answered_with(
+                    "/etc/login.defs:# UID_MIN 7\n/etc/login.defs:UID_MIN\t\t\t 1000\n/etc/login.defs:ENCRYPT_METHOD SHA512\n\
+/etc/default/useradd:SHELL=/bin/sh\n/etc/default/useradd:INACTIVE=30\n",
+                    "grep: /usr/etc/login.defs: No such file or directory\ngrep: /etc/login.defs.d/*.defs: No such file or directory\n\
+grep: /usr/etc/login.defs.d/*.defs: No such file or directory\ngrep: /usr/etc/default/useradd: No such file or directory\n",
+                    2,
+                ),
+            ),
+        ]
+    }
+
+    #[test]
+    fn a_password_is_known_by_its_kind_only() {
+        let facts = facts_of(&["passwords", "group_passwords"], &answers());
+        assert_eq!(
+            text(&facts, "passwords"),
+            Ok(vec![
+                "algorithm: yescrypt, changed_in_future: false, expired: false, inactive_days: none, login_capable: true, max_days: 99999, state: set, system: true, user: root".to_owned(),
+                "algorithm: none, changed_in_future: false, expired: false, inactive_days: none, login_capable: false, max_days: 99999, state: locked, system: true, user: daemon".to_owned(),
+                "algorithm: none, changed_in_future: false, expired: true, inactive_days: 30, login_capable: true, max_days: 90, state: empty, system: false, user: alice".to_owned(),
+                "algorithm: none, changed_in_future: true, expired: false, inactive_days: none, login_capable: true, max_days: 99999, state: locked, system: false, user: mallory".to_owned(),
+            ])
+        );
+        assert_eq!(
+            text(&facts, "group_passwords"),
+            Ok(vec![
+                "group: alice, state: locked".to_owned(),
+                "group: docker, state: set".to_owned(),
+                "group: root, state: locked".to_owned()
+            ])
+        );
+    }
+
+    #[test]
+    fn no_hash_survives_the_transcript_and_taking_it_out_twice_changes_nothing() {
+        let hashes = [
+            ("$6$rounds=5000$salt$hash", "$6$redacted", Some("sha512")),
+            ("$y$j9T$salt$hash", "$y$redacted", Some("yescrypt")),
+            ("$2a$05$hash", "$2a$redacted", Some("bcrypt-old")),
+            ("$md5,rounds=5$salt$hash", "$md5$redacted", Some("sun-md5")),
+            ("$<script>long$hash", "$unknown$redacted", Some("unknown")),
+            ("aB3./x7890123", "des-redacted", Some("des")),
+            ("_J9..saltABCDEFGHIJK", "_redacted", Some("bsdi-des")),
+            ("hunter2", "invalid", None),
+            ("!!$1$salt$hash", "!!$1$redacted", None),
+            ("!aB3./x7890123", "!des-redacted", None),
+            ("*LK*", "*LK*", None),
+            ("!", "!", None),
+            ("x", "x", None),
+        ];
+        for (field, class, algorithm) in hashes {
+            assert_eq!(password_class(field), class, "{field}");
+            assert_eq!(password_class(class), class, "{class}");
+            assert_eq!(password_state(class).1, algorithm, "{class}");
+        }
+        let line = b"/etc/shadow:alice:$6$salt$hash:1:2:3\n/etc/shadow:$6$salt$hash\n/etc/gshadow:docker:$6$salt$hash::\n";
+        let redacted = String::from_utf8(redact("shadow", line).unwrap()).unwrap();
+        assert_eq!(redacted, "/etc/shadow:alice:$6$redacted:1:2:3\n/etc/shadow\n/etc/gshadow:docker:$6$redacted::\n");
+        let redacted = String::from_utf8(redact("getent-passwd", b"root:aB3./x7890123:0:0::/:/bin/sh").unwrap()).unwrap();
+        assert_eq!(redacted, "root:des-redacted:0:0::/:/bin/sh");
+    }
+
+    #[test]
+    fn accounts_are_told_apart_by_number_and_shell() {
+        let facts = facts_of(&["users", "login_defs[\"ENCRYPT_METHOD\"]", "accounts.default_inactive_days"], &answers());
+        let users = facts.value("users").unwrap().as_list().unwrap();
+        let words: Vec<String> = users
+            .iter()
+            .map(|user| {
+                let field = |name: &str| user.field(name).unwrap().to_string();
+                format!(
+                    "{} capable={} system={} local={}",
+                    field("name"),
+                    field("login_capable"),
+                    field("system"),
+                    field("local")
+                )
+            })
+            .collect();
+        assert_eq!(
+            words,
+            [
+                "root capable=true system=true local=true",
+                "daemon capable=false system=true local=true",
+                "alice capable=true system=false local=true",
+                "mallory capable=true system=false local=true",
+            ]
+        );
+        assert_eq!(facts.keyed("login_defs", "ENCRYPT_METHOD"), Ok(&Value::from("SHA512")));
+        assert_eq!(facts.value("accounts.default_inactive_days"), Ok(&Value::Int(30)));
+        assert!(login_capable("") && login_capable("/bin/bash") && !login_capable("/usr/sbin/nologin"));
+    }
+
+    #[test]
+    fn what_is_there_twice_or_not_at_all_is_named() {
+        let mut answers = answers();
+        let passwd = "root:x:0:0::/root:/bin/sh\ntoor::00:0::/root:/bin/sh\nalice:x:5:7::/:/bin/sh\nalice:x:6:0::/:/bin/sh\n+::::::\nbad:x:-1:0::/:/bin/sh\n";
+        answers[0].1 = answered(passwd);
+        answers[2].1 = answered(&(named("/etc/passwd", passwd) + &named("/etc/group", GROUP)));
+        let facts = facts_of(
+            &["accounts.duplicates", "accounts.unshadowed", "accounts.compat_entries", "accounts.missing_groups"],
+            &answers,
+        );
+        assert_eq!(
+            text(&facts, "accounts.duplicates"),
+            Ok(vec!["uid 0: root, toor".to_owned(), "user alice".to_owned(), "gid 998: docker, whalers".to_owned()])
+        );
+        assert_eq!(text(&facts, "accounts.unshadowed"), Ok(vec!["state: empty, user: toor".to_owned()]));
+        assert_eq!(text(&facts, "accounts.compat_entries"), Ok(vec!["/etc/passwd: +".to_owned()]));
+        assert_eq!(text(&facts, "accounts.missing_groups"), Ok(vec!["gid: 7, user: alice".to_owned()]));
+    }
+
+    #[test]
+    fn homes_and_recent_logins() {
+        let mut answers = answers();
+        answers.push((
+            "homes",
+            answered_with(
+                "700|0|0|root|root|directory|/root\n755|1000|1000|alice|alice|directory|/home/alice\n",
+                "stat: cannot statx '/home/mallory': No such file or directory\n",
+                0,
+            ),
+        ));
+        answers.push(("lastlog", not_run(State::Missing)));
+        answers.push((
+            "lastlog2",
+            answered("Username         Port     From             Latest\nalice            pts/0    192.0.2.1        Mon Nov 23 22:00:00 +0000 2026\n"),
+        ));
+        let facts = facts_of(&["accounts.homes", "accounts.recent_logins"], &answers);
+        assert_eq!(
+            text(&facts, "accounts.homes"),
+            Ok(vec![
+                "exists: true, mode: 0700, owner_uid: 0, path: /root, uid: 0, user: root".to_owned(),
+                "exists: true, mode: 0755, owner_uid: 1000, path: /home/alice, uid: 1000, user: alice".to_owned(),
+                "exists: false, mode: 0000, owner_uid: -1, path: /home/mallory, uid: 1001, user: mallory".to_owned(),
+            ])
+        );
+        assert_eq!(text(&facts, "accounts.recent_logins"), Ok(vec!["alice".to_owned()]));
+    }
+
+    #[test]
+    fn without_root_nothing_is_said_of_passwords() {
+        let mut answers = answers();
+        answers[3].1 = not_run(State::NeedsRoot);
+        let facts = facts_of(&["passwords", "group_passwords"], &answers);
+        assert!(matches!(text(&facts, "passwords"), Err(Why::NeedsRoot(_))));
+        assert!(matches!(text(&facts, "group_passwords"), Err(Why::NeedsRoot(_))));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_makes_a_parser_panic_and_no_class_keeps_more_than_a_kind(line in "\\PC*", field in "[!*$_a-zA-Z0-9./,]{0,40}") {
+            let _ = user_line(&line);
+            let _ = group_line(&line);
+            let _ = redact("shadow", line.as_bytes());
+            let class = password_class(&field);
+            proptest::prop_assert_eq!(password_class(&class), class.clone());
+        }
     }
 
     #[test]

@@ -219,10 +219,9 @@ impl Complaints {
         let complaint = |line: &str| {
             let (before, reason) = line.trim().rsplit_once(": ")?;
             // GNU tools quote a path, busybox only sometimes does.
-            let path = match before.strip_suffix('\'').and_then(|before| before.split_once('\'')) {
-                Some((_, path)) => path,
-                None => &before[before.find('/')?..],
-            };
+            let path = &before[before.find('/')?..];
+            let quoted = before.contains("'/");
+            let path = if quoted { path.strip_suffix('\'').unwrap_or(path) } else { path };
             Some((path.to_owned(), reason.to_owned()))
         };
         Self { reasons: text.lines().filter_map(complaint).collect() }
