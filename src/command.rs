@@ -73,7 +73,7 @@ pub enum Program {
     Rpm,
     /// `ss -H -tulnp`.
     Ss,
-    /// `sshd -T`, optionally with `-C`.
+    /// `sshd -T`, optionally with `-C`, and `sshd -V`.
     Sshd,
     /// `stat [-L] -c FORMAT PATH...`.
     Stat,
@@ -103,6 +103,10 @@ pub enum Program {
     RcStatus,
     /// `netstat -tuln` and `netstat -tulnp`, where `ss` is missing.
     Netstat,
+    /// `lastlog -t 90`: who logged in in the last 90 days.
+    Lastlog,
+    /// `lastlog2 -t 90`, where it has replaced lastlog.
+    Lastlog2,
 }
 
 impl Program {
@@ -139,6 +143,8 @@ impl Program {
         Self::Apk,
         Self::RcStatus,
         Self::Netstat,
+        Self::Lastlog,
+        Self::Lastlog2,
     ];
 
     /// The name it is called by; the script finds it in a fixed PATH of system directories.
@@ -175,6 +181,8 @@ impl Program {
             Self::Apk => "apk",
             Self::RcStatus => "rc-status",
             Self::Netstat => "netstat",
+            Self::Lastlog => "lastlog",
+            Self::Lastlog2 => "lastlog2",
         }
     }
 
@@ -198,6 +206,7 @@ impl Program {
             Self::Ufw => exactly(&[&["status", "verbose"]]),
             Self::RcStatus => exactly(&[&["-a"]]),
             Self::Netstat => exactly(&[&["-tuln"], &["-tulnp"]]),
+            Self::Lastlog | Self::Lastlog2 => exactly(&[&["-t", "90"]]),
             Self::Id | Self::Uname => only_flags(arguments),
             Self::FirewallCmd => exactly(&[&["--state"], &["--get-default-zone"], &["--list-all-zones"], &["--list-all"]]),
             Self::AptGet => exactly(&[APT_SIMULATION]),
@@ -205,9 +214,9 @@ impl Program {
             Self::Dnf => exactly(&[&["-q", "-C", "updateinfo", "list", "--security"]]),
             Self::Apk => exactly(&[&["info", "-v"], &["version", "-l", "<"]]),
             Self::Sshd => match arguments {
-                ["-T"] => Ok(()),
+                ["-T"] | ["-V"] => Ok(()),
                 ["-T", "-C", connection] if !connection.starts_with('-') => Ok(()),
-                _ => Err("only `sshd -T` and `sshd -T -C CONNECTION` may be asked".to_owned()),
+                _ => Err("only `sshd -V`, `sshd -T` and `sshd -T -C CONNECTION` may be asked".to_owned()),
             },
             Self::Cat => absolute_paths(arguments),
             Self::Readlink => match arguments {
@@ -230,8 +239,8 @@ impl Program {
                 // A pattern after the flags, then paths: `-f FILE` and `--include` forms are not needed and not had.
                 [flags, pattern, paths @ ..] if !paths.is_empty() => {
                     let letters = flags.strip_prefix('-').unwrap_or("!");
-                    if letters.is_empty() || !letters.chars().all(|letter| "sHrhEiInc".contains(letter)) {
-                        return Err("only the flags -s -H -h -r -E -i -I -n -c may be given to grep".to_owned());
+                    if letters.is_empty() || !letters.chars().all(|letter| "sHrRhEiInc".contains(letter)) {
+                        return Err("only the flags -s -H -h -r -R -E -i -I -n -c may be given to grep".to_owned());
                     }
                     if pattern.starts_with('-') {
                         return Err("a pattern may not begin with `-`".to_owned());
@@ -375,7 +384,7 @@ impl Fragment {
             Self::ReadMatching => "grep -sH ''",
             Self::ReadOrComplain => "grep -H ''",
             Self::StatMatching => "stat -L",
-            Self::RealPaths => "readlink -f",
+            Self::Homes => "stat -L of the homes in /etc/passwd",
             Self::Processes => "cat /proc/PID/{cmdline,status,exe}",
             Self::ProcessNames => "cat /proc/PID/comm",
             Self::DockerContainers => "docker inspect",
