@@ -29,6 +29,7 @@ mod script;
 mod secrets;
 mod services;
 mod storage;
+mod sudo;
 mod sysctl;
 mod texts;
 
@@ -166,6 +167,7 @@ pub const PROBES: &[&Probe] = &[
     &audit::PROBE,
     &audit_cover::PROBE,
     &audit_log::PROBE,
+    &sudo::PROBE,
 ];
 
 /// Every fact there is, in the order of the probes.
