@@ -341,6 +341,8 @@ pub enum Fragment {
     StatMatching,
     /// Which of the paths exist (patterns expanded), what they are and where symbolic links lead: `directory|socket|file|hidden`, path, real path.
     RealPaths,
+    /// `stat -L` of every home directory that /etc/passwd names.
+    Homes,
     /// The command line, user and executable of every process whose name is among the arguments.
     Processes,
     /// The names of all running processes, one a line.
@@ -367,6 +369,7 @@ impl Fragment {
         Self::ReadOrComplain,
         Self::StatMatching,
         Self::RealPaths,
+        Self::Homes,
         Self::Processes,
         Self::ProcessNames,
         Self::DockerContainers,
@@ -384,6 +387,7 @@ impl Fragment {
             Self::ReadMatching => "grep -sH ''",
             Self::ReadOrComplain => "grep -H ''",
             Self::StatMatching => "stat -L",
+            Self::RealPaths => "readlink -f",
             Self::Homes => "stat -L of the homes in /etc/passwd",
             Self::Processes => "cat /proc/PID/{cmdline,status,exe}",
             Self::ProcessNames => "cat /proc/PID/comm",
@@ -410,6 +414,10 @@ impl Fragment {
                 r#"f=$1; shift; IFS=; stat -L -c "$f" $@; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || {
 d=${p%/*}; while [ -n "$d" ] && ! [ -e "$d" ]; do d=${d%/*}; done; d=${d:-/}
 [ -r "$d" ] && [ -x "$d" ] || printf '%s: Permission denied\n' "$p" >&2; }; done; :"#
+            }
+            Self::Homes => {
+                r#"set --; while IFS=: read -r n p u g c h s; do case $h in /*) set -- "$@" "$h";; esac; done </etc/passwd
+stat -L -c '%a|%u|%g|%U|%G|%F|%n' "$@"; :"#
             }
             // A path that cannot be seen is hidden, not absent, where a directory above it may not be searched.
             Self::RealPaths => {
@@ -486,7 +494,8 @@ exit $e"#
             }
             Self::XtablesRuleset if matches!(arguments, ["4" | "6"]) => Ok(()),
             Self::XtablesRuleset => Err("only `4` or `6` may be given".to_owned()),
-            Self::ProcessNames
+            Self::Homes
+            | Self::ProcessNames
             | Self::DockerContainers
             | Self::DockerImages
             | Self::DockerNetworks

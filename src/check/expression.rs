@@ -8,6 +8,7 @@ use cel::objects::{Key, Map};
 use cel::{Context, ExecutionError};
 
 use super::vocabulary::Vocabulary;
+use crate::advisory::{self, Line, Match};
 use crate::model::{FactRef, Facts, Value};
 
 /// A function of ours in expressions.
@@ -28,6 +29,23 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
     FunctionDoc {
         call: "in_network(address, \"10.0.0.0/8\")",
         summary: "Whether an IP address lies in a network; an error where either is not one.",
+    },
+    FunctionDoc {
+        call: "version_before(a, b)",
+        summary: "Whether version `a` is older than `b`, compared number by number; pre-releases come before their release.",
+    },
+    FunctionDoc {
+        call: "advisories(product, version)",
+        summary: "Known vulnerabilities of a version: a list of {id, severity, summary, fixed, url, condition}. Products: docker-engine, \
+                  docker-cli, containerd, runc, buildkit, compose.",
+    },
+    FunctionDoc {
+        call: "advisory_data_age_days(today)",
+        summary: "How many days older the embedded advisories are than a date such as clock.date.",
+    },
+    FunctionDoc {
+        call: "engine_line(version)",
+        summary: "The release line of a Docker engine: {name, known, maintained, ends}; an unknown line is newer than the data.",
     },
 ];
 
@@ -329,18 +347,49 @@ fn from_cel(value: &cel::Value) -> Result<Value, String> {
 fn register(context: &mut Context<'static, 'static>) {
     let added = [
         context.add_function("mode_within", |mode: Arc<String>, within: Arc<String>| -> Result<bool, ExecutionError> {
-            let bits = |text: &str| {
-                u32::from_str_radix(text, 8)
-                    .map_err(|_| ExecutionError::function_error("mode_within", format!("`{text}` is no octal mode")))
-            };
+            let bits =
+                |text: &str| u32::from_str_radix(text, 8).map_err(|_| fault("mode_within", format!("`{text}` is no octal mode")));
             Ok(bits(&mode)? & !bits(&within)? == 0)
         }),
         context.add_function("in_network", |address: Arc<String>, network: Arc<String>| -> Result<bool, ExecutionError> {
-            let fault = |what: &str| ExecutionError::function_error("in_network", what);
-            let address: std::net::IpAddr = address.parse().map_err(|_| fault("not an IP address"))?;
-            let network: ipnet::IpNet = network.parse().map_err(|_| fault("not a network"))?;
+            let address: std::net::IpAddr =
+                address.parse().map_err(|_| fault("in_network", format!("`{address}` is no IP address")))?;
+            let network: ipnet::IpNet = network.parse().map_err(|_| fault("in_network", format!("`{network}` is no network")))?;
             Ok(network.contains(&address))
+        }),
+        context.add_function("version_before", |a: Arc<String>, b: Arc<String>| -> Result<bool, ExecutionError> {
+            advisory::version_before(&a, &b).map_err(|error| fault("version_before", error))
+        }),
+        context.add_function("advisories", |product: Arc<String>, version: Arc<String>| -> Result<cel::Value, ExecutionError> {
+            let found = advisory::affecting(&product, &version).map_err(|error| fault("advisories", error))?;
+            let record = |found: Match| {
+                let Match { id, severity, summary, fixed, url, condition } = found;
+                Value::record([
+                    ("id", id.into()),
+                    ("severity", severity.into()),
+                    ("summary", summary.into()),
+                    ("fixed", fixed.into()),
+                    ("url", url.into()),
+                    ("condition", condition.into()),
+                ])
+            };
+            Ok(to_cel(&Value::List(found.into_iter().map(record).collect())))
+        }),
+        context.add_function("advisory_data_age_days", |today: Arc<String>| -> Result<i64, ExecutionError> {
+            advisory::data_age_days(&today).map_err(|error| fault("advisory_data_age_days", error))
+        }),
+        context.add_function("engine_line", |version: Arc<String>| -> Result<cel::Value, ExecutionError> {
+            let line = advisory::engine_line(&version).map_err(|error| fault("engine_line", error))?;
+            let known = line.is_some();
+            let Line { name, maintained, ends } =
+                line.unwrap_or_else(|| Line { name: version.as_str().to_owned(), maintained: true, ends: None });
+            let line = [("name", name.into()), ("known", known.into()), ("maintained", maintained.into()), ("ends", ends.into())];
+            Ok(to_cel(&Value::record(line)))
         }),
     ];
     debug_assert!(added.iter().all(Result::is_ok), "{added:?}");
+}
+
+fn fault(function: &str, what: impl ToString) -> ExecutionError {
+    ExecutionError::function_error(function, what)
 }
