@@ -439,9 +439,9 @@ exec $ROOT nft -j list ruleset"#
                 r#"case $1 in 4) n=/proc/net/ip_tables_names p=iptables ;; *) n=/proc/net/ip6_tables_names p=ip6tables ;; esac
 e=0 k=
 if [ -e "$n" ]; then k=1
-if c=$(command -v "$p-legacy-save") || c=$(command -v "$p-save"); then $ROOT "$c" || e=$?; else echo no-tool; fi; fi
+if c=$(command -v "$p-legacy-save") || c=$(command -v "$p-save"); then echo '#legacy'; $ROOT "$c" || e=$?; else echo no-tool; fi; fi
 if grep -qs '^nf_tables ' /proc/modules || grep -qs ' nft_do_chain' /proc/kallsyms; then k=1
-if c=$(command -v "$p-nft-save"); then $ROOT "$c" || e=$?; else echo no-nft-tool; fi; fi
+if c=$(command -v "$p-nft-save"); then echo '#nft'; $ROOT "$c" || e=$?; else echo no-nft-tool; fi; fi
 [ -n "$k" ] || echo absent
 exit $e"#
             }

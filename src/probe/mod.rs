@@ -14,6 +14,7 @@ mod audit_cover;
 mod audit_rules;
 mod docker;
 mod docker_daemon;
+mod firewall;
 mod identity;
 mod listeners;
 mod mounts;
@@ -149,6 +150,7 @@ pub const PROBES: &[&Probe] = &[
     &services::PROBE,
     &packages::PROBE,
     &listeners::PROBE,
+    &firewall::PROBE,
     &docker_daemon::PROBE,
     &docker::PROBE,
     &audit::PROBE,
