@@ -83,6 +83,8 @@ pub enum Program {
     Uname,
     /// `containerd --version`.
     Containerd,
+    /// `dockerd --version`.
+    Dockerd,
     /// `runc --version`.
     Runc,
     /// `ufw status verbose`.
@@ -93,8 +95,6 @@ pub enum Program {
     AptGet,
     /// `apt-config dump`.
     AptConfig,
-    /// `dnf -q -C updateinfo list --security`: from the cache only.
-    Dnf,
     /// `apk info -v` and `apk version -l <`.
     Apk,
     /// `rc-status -a` and `rc-update show`: services under OpenRC.
@@ -127,12 +127,12 @@ impl Program {
         Self::Systemctl,
         Self::Uname,
         Self::Containerd,
+        Self::Dockerd,
         Self::Runc,
         Self::Ufw,
         Self::FirewallCmd,
         Self::AptGet,
         Self::AptConfig,
-        Self::Dnf,
         Self::Apk,
         Self::RcStatus,
         Self::Netstat,
@@ -162,12 +162,12 @@ impl Program {
             Self::Systemctl => "systemctl",
             Self::Uname => "uname",
             Self::Containerd => "containerd",
+            Self::Dockerd => "dockerd",
             Self::Runc => "runc",
             Self::Ufw => "ufw",
             Self::FirewallCmd => "firewall-cmd",
             Self::AptGet => "apt-get",
             Self::AptConfig => "apt-config",
-            Self::Dnf => "dnf",
             Self::Apk => "apk",
             Self::RcStatus => "rc-status",
             Self::Netstat => "netstat",
@@ -190,7 +190,7 @@ impl Program {
             Self::Ip6tablesSave | Self::IptablesSave => exactly(&[&[]]),
             Self::Nft => exactly(&[&["-j", "list", "ruleset"], &["list", "ruleset"]]),
             Self::Ss => exactly(&[&["-H", "-tulnp"], &["-H", "-tuln"]]),
-            Self::Containerd | Self::Runc => exactly(&[&["--version"]]),
+            Self::Containerd | Self::Dockerd | Self::Runc => exactly(&[&["--version"]]),
             Self::Ufw => exactly(&[&["status", "verbose"]]),
             Self::RcStatus => exactly(&[&["-a"]]),
             Self::Netstat => exactly(&[&["-tuln"], &["-tulnp"]]),
@@ -198,7 +198,6 @@ impl Program {
             Self::FirewallCmd => exactly(&[&["--state"], &["--get-default-zone"], &["--list-all-zones"], &["--list-all"]]),
             Self::AptGet => exactly(&[APT_SIMULATION]),
             Self::AptConfig => exactly(&[&["dump"]]),
-            Self::Dnf => exactly(&[&["-q", "-C", "updateinfo", "list", "--security"]]),
             Self::Apk => exactly(&[&["info", "-v"], &["version", "-l", "<"]]),
             Self::Sshd => match arguments {
                 ["-T"] => Ok(()),
@@ -219,8 +218,8 @@ impl Program {
                 _ => Err("only `stat [-L] -c FORMAT PATH...` may be asked".to_owned()),
             },
             Self::Ls => match arguments {
-                ["-ln" | "-lnd" | "-lnR" | "-1", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
-                _ => Err("only `ls -ln|-lnd|-lnR|-1 PATH...` may be asked".to_owned()),
+                ["-ln" | "-lnL" | "-lnd" | "-lnR" | "-1", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
+                _ => Err("only `ls -ln|-lnL|-lnd|-lnR|-1 PATH...` may be asked".to_owned()),
             },
             Self::Grep => match arguments {
                 // A pattern after the flags, then paths: `-f FILE` and `--include` forms are not needed and not had.
@@ -392,8 +391,11 @@ impl Fragment {
             Self::ReadMatching => r#"IFS=; grep -sH '' $@ /dev/null; c=$?; [ "$c" -lt 2 ] || [ "$c" = 2 ]"#,
             // Status 2 where a pattern matches nothing or a file cannot be read: standard error says which.
             Self::ReadOrComplain => r#"IFS=; exec grep -H '' $@ /dev/null"#,
+            // What a pattern stands for cannot be known where the login may not list the directory, or not search one above it: said on standard error.
             Self::StatMatching => {
-                r#"f=$1; shift; IFS=; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || continue; stat -L -c "$f" "$p"; done; :"#
+                r#"f=$1; shift; IFS=; stat -L -c "$f" $@; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || {
+d=${p%/*}; while [ -n "$d" ] && ! [ -e "$d" ]; do d=${d%/*}; done; d=${d:-/}
+[ -r "$d" ] && [ -x "$d" ] || printf '%s: Permission denied\n' "$p" >&2; }; done; :"#
             }
             // A path that cannot be seen is hidden, not absent, where a directory above it may not be searched.
             Self::RealPaths => {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::audit::{Files, Status, files_steps, loaded, loaded_step, status_step};
 use super::audit_rules::{Action, Filter, Permissions, Rule, Rules, Target};
-use super::mounts::{Found, Mounts, Paths, is_within, mountinfo_step};
+use super::mounts::{Found, Mounts, Paths, boundary, is_within, mountinfo_step};
 use super::{FactSpec, Input, Kind, Output, Probe, Wanted, no_secrets};
 use crate::command::{Fragment, Program, ReadOnlyCommand, Rights, Step};
 use crate::model::{FactRef, Value, Why};
@@ -233,7 +233,8 @@ struct Links(Vec<(String, String)>);
 impl Links {
     fn of(paths: &Paths) -> Self {
         let links = paths.iter().filter(|found| found.kind == "directory" && found.path != found.real);
-        Self(links.map(|found| (found.path.clone(), found.real.clone())).collect())
+        // A handful is asked for; more is no answer to that.
+        Self(links.take(32).map(|found| (found.path.clone(), found.real.clone())).collect())
     }
 
     /// The path with links followed, except a last part that is one: the kernel keeps a rule on the link itself.
@@ -279,7 +280,7 @@ struct Coverage {
 }
 
 /// Whether a rule is about the path: `None`, or how much, with a remark where it is not all.
-fn reach(rule: &Rule, object: &Found, rules: &Rules, mounts: &Mounts, links: &Links) -> Option<(Level, String)> {
+fn reach(rule: &Rule, object: &Found, rules: &Rules, way: &BTreeSet<&str>, links: &Links) -> Option<(Level, String)> {
     let (path, below) = match &rule.target {
         Target::Anything => return None,
         Target::Watch(path) | Target::Directory(path) => (path, true),
@@ -299,20 +300,17 @@ fn reach(rule: &Rule, object: &Found, rules: &Rules, mounts: &Mounts, links: &Li
     if !below || !is_within(&object.real, &real) {
         return None;
     }
-    match mounts.boundary(&real, &object.real) {
-        Some(mount) if !rules.equivalent.contains(&mount.mountpoint) => {
-            let at = &mount.mountpoint;
-            Some((
-                Level::Partial,
-                format!("a file system is mounted below it at `{at}`: what was mounted after the rule was loaded is not covered"),
-            ))
-        }
+    match boundary(way, &real) {
+        Some(at) if !rules.equivalent.contains(at) => Some((
+            Level::Partial,
+            format!("a file system is mounted below it at `{at}`: what was mounted after the rule was loaded is not covered"),
+        )),
         _ => Some((Level::Full, String::new())),
     }
 }
 
 /// Whether a rule keeps events of the object from being recorded, for everybody rather than for one program.
-fn is_exception(rule: &Rule, object: &Found, rules: &Rules, mounts: &Mounts, links: &Links) -> bool {
+fn is_exception(rule: &Rule, object: &Found, rules: &Rules, way: &BTreeSet<&str>, links: &Links) -> bool {
     if rule.filter == Filter::Exclude {
         return rule.messages.iter().any(|message| matches!(message.as_str(), "SYSCALL" | "PATH" | "1300" | "1302"));
     }
@@ -323,21 +321,22 @@ fn is_exception(rule: &Rule, object: &Found, rules: &Rules, mounts: &Mounts, lin
         rule.limits.iter().any(|limit| ["exe", "subj_", "obj_", "pid", "ppid"].iter().any(|name| limit.starts_with(name)));
     match rule.target {
         Target::Anything => !of_one_program,
-        _ => reach(rule, object, rules, mounts, links).is_some_and(|(level, _)| level > Level::None),
+        _ => reach(rule, object, rules, way, links).is_some_and(|(level, _)| level > Level::None),
     }
 }
 
 /// What the rules cover of the accesses to a path.
 fn cover(object: &Found, rules: &Rules, mounts: &Mounts, links: &Links) -> Coverage {
     let mut best = Coverage::default();
+    let way = mounts.way(&object.real);
     for rule in &rules.rules {
-        if is_exception(rule, object, rules, mounts, links) {
+        if is_exception(rule, object, rules, &way, links) {
             best.exception.get_or_insert_with(|| rule.text.clone());
         }
         if (rule.filter, rule.action) != (Filter::Exit, Action::Always) {
             continue;
         }
-        let Some((mut level, mut note)) = reach(rule, object, rules, mounts, links) else { continue };
+        let Some((mut level, mut note)) = reach(rule, object, rules, &way, links) else { continue };
         if level == Level::Full && !rule.limits.is_empty() {
             level = Level::Partial;
             note = format!("it is limited to some accesses: {}", rule.limits.join(", "));

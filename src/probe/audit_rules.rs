@@ -3,7 +3,7 @@
 //! Forms (audit.rules(7), auditctl(8)): `-w PATH -p rwxa -k KEY`; `-a always,exit -F arch=b64 -S all -F path=PATH -F perm=wa -F key=KEY` with either order
 //! of list and action; and `LIST_RULES: exit,always dir=PATH (0x1) perm=wa key=KEY` of audit 1.x.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 /// What a rule does with an event it matches.
@@ -108,7 +108,7 @@ pub(super) struct Rules {
     /// The last `-e`.
     pub(super) enable: Option<i64>,
     /// Mountpoints that count as part of the directory they are in.
-    pub(super) equivalent: Vec<String>,
+    pub(super) equivalent: BTreeSet<String>,
 }
 
 impl Rules {
@@ -127,7 +127,9 @@ impl Rules {
                     deleted.insert(target, at);
                 }
                 Line::Enable(enable) => all.enable = Some(enable),
-                Line::Equivalent(mountpoint) => all.equivalent.push(mountpoint),
+                Line::Equivalent(mountpoint) => {
+                    all.equivalent.insert(mountpoint);
+                }
                 Line::Nothing => {}
             }
         }
@@ -387,7 +389,7 @@ pub(super) mod tests {
         let rules = Rules::parse(file.lines());
         let texts: Vec<&str> = rules.rules.iter().map(|rule| rule.text.as_str()).collect();
         assert_eq!(texts, ["-A never,task", "-w /etc/docker -p wa"]);
-        assert_eq!((rules.enable, rules.equivalent), (Some(2), vec!["/var/lib/docker".to_owned()]));
+        assert_eq!((rules.enable, rules.equivalent), (Some(2), BTreeSet::from(["/var/lib/docker".to_owned()])));
     }
 
     #[test]

@@ -80,6 +80,15 @@ const FACTS: &[FactSpec] = &[
         summary: "Name of process 1: systemd, init, and so on.",
     },
     FactSpec {
+        name: "clock.date",
+        key: None,
+        kind: Kind::Text,
+        unit: None,
+        source: "date +%s",
+        rights: Rights::Any,
+        summary: "The day of the scan in UTC by the host's own clock, such as 2026-08-21.",
+    },
+    FactSpec {
         name: "tools",
         key: Some("program"),
         kind: Kind::Maybe(&Kind::Text),
@@ -109,6 +118,9 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
     }
     if wanted.wants("kernel.command_line") {
         ask("kernel-command-line", command(Program::Cat, &["/proc/cmdline"]));
+    }
+    if wanted.wants("clock.date") {
+        ask("clock", command(Program::Date, &["+%s"]));
     }
     if wanted.wants("init.name") {
         ask("init", command(Program::Cat, &["/proc/1/comm"]));
@@ -146,6 +158,7 @@ fn parse(input: &Input<'_>, output: &mut Output) {
     let words = |text: String| text.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
     output.set("kernel.command_line", answers.text("kernel-command-line").map(words));
     output.set("init.name", answers.text("init").map(|text| text.trim().to_owned()));
+    output.set("clock.date", answers.text("clock").and_then(|text| utc_date(text.trim())));
     let tools = answers.text("tools");
     for name in input.wanted.keys("tools") {
         let path = tools.clone().map(|text| {
@@ -154,6 +167,13 @@ fn parse(input: &Input<'_>, output: &mut Output) {
         });
         output.set_keyed("tools", name, path);
     }
+}
+
+/// The calendar day of seconds since 1970.
+fn utc_date(seconds: &str) -> Result<String, Why> {
+    let instant = seconds.parse().ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let date = instant.map(|instant| jiff::tz::Offset::UTC.to_datetime(instant).date().to_string());
+    date.ok_or_else(|| Why::CouldNotBeParsed("`date +%s` gave no number of seconds".to_owned()))
 }
 
 /// A value of os-release(5) without its shell quoting.
@@ -189,5 +209,14 @@ mod tests {
     fn a_rolling_release_has_no_version() {
         let facts = facts_of(&["os.version"], &[("os-release", answered("ID=arch\n"))]);
         assert_eq!(facts.value("os.version"), Ok(&Value::Null));
+    }
+
+    #[test]
+    fn seconds_become_a_day_and_nonsense_does_not() {
+        let date = |text: &str| facts_of(&["clock.date"], &[("clock", answered(text))]).value("clock.date").cloned();
+        assert_eq!(date("1795479600\n"), Ok(Value::from("2026-11-24")));
+        assert_eq!(date("-1\n"), Ok(Value::from("1969-12-31")));
+        assert!(date("99999999999999999\n").is_err());
+        assert!(date("+%s\n").is_err());
     }
 }

@@ -9,14 +9,21 @@ use crate::command::{Rights, Step};
 pub use crate::model::Kind;
 use crate::model::{FactRef, Facts, Value, Why};
 
+mod accounts;
 mod audit;
 mod audit_cover;
+mod audit_log;
 mod audit_rules;
 mod docker;
 mod docker_daemon;
+mod docker_versions;
+mod files;
 mod firewall;
 mod identity;
+mod integrity;
+mod lifecycle;
 mod listeners;
+mod mac;
 mod mounts;
 mod packages;
 mod plan;
@@ -24,7 +31,10 @@ mod record;
 mod script;
 mod secrets;
 mod services;
+mod storage;
 mod sysctl;
+mod texts;
+mod updates;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
 pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
@@ -145,16 +155,25 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 /// Every probe. A probe that needs facts of another stands after it.
 pub const PROBES: &[&Probe] = &[
     &identity::PROBE,
+    &files::PROBE,
+    &accounts::PROBE,
     &mounts::PROBE,
     &sysctl::PROBE,
     &services::PROBE,
     &packages::PROBE,
     &listeners::PROBE,
     &firewall::PROBE,
+    &updates::PROBE,
+    &lifecycle::PROBE,
+    &mac::PROBE,
+    &integrity::PROBE,
     &docker_daemon::PROBE,
     &docker::PROBE,
+    &docker_versions::PROBE,
+    &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,
+    &audit_log::PROBE,
 ];
 
 /// Every fact there is, in the order of the probes.

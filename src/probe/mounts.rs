@@ -1,5 +1,7 @@
 //! What is mounted where, and what will be mounted again after a restart.
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::{FactSpec, Input, Kind, Output, Probe, Transcript, Wanted, needs_nothing, no_secrets};
 use crate::command::{Fragment, Program, ReadOnlyCommand, Rights, Step};
 use crate::model::{Value, Why};
@@ -89,15 +91,18 @@ impl Mounts {
 
     /// The mounts that a path passes through, and that can still be seen: not those below a directory that was mounted over later.
     fn on_the_way(&self, path: &str) -> Vec<&Mount> {
-        let passed: Vec<&Mount> = self.0.iter().filter(|mount| is_within(path, &mount.mountpoint)).collect();
-        let hidden = |at: usize, mount: &Mount| {
-            passed.iter().skip(at + 1).any(|later| {
-                later.parent == mount.parent
-                    && later.mountpoint.len() < mount.mountpoint.len()
-                    && is_within(&mount.mountpoint, &later.mountpoint)
-            })
-        };
-        passed.iter().enumerate().filter(|(at, mount)| !hidden(*at, mount)).map(|(_, mount)| *mount).collect()
+        // All of them begin the path, so of two the one with the shorter mountpoint is above the other.
+        let mut shortest_later: HashMap<&str, usize> = HashMap::new();
+        let mut seen: Vec<&Mount> = Vec::new();
+        for mount in self.0.iter().rev().filter(|mount| is_within(path, &mount.mountpoint)) {
+            let shortest = shortest_later.entry(&mount.parent).or_insert(usize::MAX);
+            if mount.mountpoint.len() <= *shortest {
+                seen.push(mount);
+            }
+            *shortest = (*shortest).min(mount.mountpoint.len());
+        }
+        seen.reverse();
+        seen
     }
 
     /// The mount that holds a path: the longest mountpoint, and of several there the last one, which covers the others.
@@ -105,10 +110,9 @@ impl Mounts {
         self.on_the_way(path).into_iter().max_by_key(|mount| mount.mountpoint.len())
     }
 
-    /// The mount between a directory and a path below it, at the path at the latest: what a recursive watch of the directory does not cross.
-    pub(super) fn boundary(&self, directory: &str, path: &str) -> Option<&Mount> {
-        let below = |mount: &&Mount| mount.mountpoint != directory && is_within(&mount.mountpoint, directory);
-        self.on_the_way(path).into_iter().find(below)
+    /// The mountpoints that a path passes through, the path itself at the latest.
+    pub(super) fn way(&self, path: &str) -> BTreeSet<&str> {
+        self.on_the_way(path).into_iter().map(|mount| mount.mountpoint.as_str()).collect()
     }
 
     /// Where the file system is mounted as a whole, of which a mount shows a directory; else the mount itself.
@@ -122,6 +126,11 @@ impl Mounts {
     pub(super) fn is_mounted_at(&self, path: &str) -> bool {
         self.0.iter().any(|mount| mount.mountpoint == path)
     }
+}
+
+/// The mountpoint below a directory, of those on the way to something in it: what a recursive watch of the directory may not cross.
+pub(super) fn boundary<'a>(way: &BTreeSet<&'a str>, directory: &str) -> Option<&'a str> {
+    way.iter().copied().find(|mountpoint| *mountpoint != directory && is_within(mountpoint, directory))
 }
 
 /// Whether a path is a directory or lies below it.
@@ -394,9 +403,10 @@ pub(super) mod tests {
     #[test]
     fn the_boundary_below_a_directory_is_found_and_the_directory_itself_is_none() {
         let mounts = mounts(MOUNTINFO);
-        assert_eq!(mounts.boundary("/var", "/var/lib/docker/x").map(|mount| mount.mountpoint.as_str()), Some("/var/lib/docker"));
-        assert_eq!(mounts.boundary("/var/lib/docker", "/var/lib/docker/x"), None);
-        assert_eq!(mounts.boundary("/", "/etc/docker"), None);
+        let way = mounts.way("/var/lib/docker/x");
+        assert_eq!(boundary(&way, "/var"), Some("/var/lib/docker"));
+        assert_eq!(boundary(&way, "/var/lib/docker"), None);
+        assert_eq!(boundary(&mounts.way("/etc/docker"), "/"), None);
     }
 
     #[test]
@@ -453,7 +463,7 @@ pub(super) mod tests {
             let _ = (mount_unit(&text), fstab_line(&text), unescape(&text), Paths::parse(&text));
             let line = format!("27 1 254:0 / / rw - ext4 /dev/vda rw\n1 27 0:1 {text} /{path} {text} - {text}");
             let mounts = mounts(&line);
-            let _ = (mounts.holding(&path), mounts.boundary(&text, &path));
+            let _ = (mounts.holding(&path), boundary(&mounts.way(&path), &text));
         }
     }
 }

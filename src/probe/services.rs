@@ -123,7 +123,12 @@ const PROCESSES: &[(&[&str], &[&str])] = &[
     (&["unbound"], &["unbound"]),
     (&["vsftpd"], &["vsftpd"]),
     (&["xinetd"], &["xinetd"]),
+    (&["osqueryd"], &["osqueryd"]),
+    (&["samhain"], &["samhain"]),
+    (&["update-engine"], &["update_engine"]),
+    (&["wazuh-agent"], &["wazuh-agentd"]),
     (&["ypserv"], &["ypserv"]),
+    (&["yum-cron"], &[]),
 ];
 
 fn needs(wanted: &Wanted) -> Vec<FactRef> {

@@ -423,16 +423,20 @@ async fn dial(addresses: &[SocketAddr], limits: &Limits) -> Result<TcpStream, Fa
 }
 
 fn unconnected(address: SocketAddr, error: &io::Error) -> Failure {
-    use io::ErrorKind::{
-        AddrNotAvailable, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable,
-    };
+    use io::ErrorKind as Kind;
     let reason = match error.kind() {
-        ConnectionRefused => Reason::ConnectionRefused,
-        ConnectionReset | ConnectionAborted => Reason::ConnectionReset,
-        HostUnreachable | NetworkUnreachable | AddrNotAvailable => Reason::NoRoute,
-        io::ErrorKind::TimedOut => Reason::ConnectTimeout,
-        // Out of descriptors, a local firewall (EPERM), an address that is none: ours, not the host's.
-        _ => Reason::NoRoute,
+        Kind::ConnectionRefused => Reason::ConnectionRefused,
+        Kind::ConnectionReset | Kind::ConnectionAborted => Reason::ConnectionReset,
+        Kind::TimedOut => Reason::ConnectTimeout,
+        // A firewall of this machine says "permission denied"; a link-local address without its link is an invalid argument.
+        Kind::HostUnreachable
+        | Kind::NetworkUnreachable
+        | Kind::NetworkDown
+        | Kind::AddrNotAvailable
+        | Kind::PermissionDenied
+        | Kind::InvalidInput => Reason::NoRoute,
+        // Out of descriptors or memory: ours, not the host's.
+        _ => Reason::InternalError,
     };
     Failure::new(reason, format!("{address}: {error}"))
 }

@@ -343,3 +343,169 @@ impl Known {
         algorithms
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILNXOnCMg+dW19+LD81LGvuvdJoWuokwr8IuzCg1dgef";
+    const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICv2dB3tV+Ro9+d7a3GjyhEygNrJEjY+OAbD129WTy2i";
+    const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBI5zEMHZI9cpoffUcMVjWNA2ZtB0KbIsBgKjeM0SWPyumkljP7Ypkl5g+EgdEcvcYTZW9sEMSt2R48tCgBqoHgg=";
+    /// `ssh-keygen -H` of Debian 12 (OpenSSH 9.2) wrote these for `web1.example.com` and `[10.0.0.5]:2222`.
+    const HASHED: &str = "|1|MqKDOrJPR9APoW6j2TMpSN1oBx8=|+mSkmc7XEqG9QH3NDjQZaNhUroQ=";
+    const HASHED_PORT: &str = "|1|/7S24oIt/s2oQMY8cFE7A7ZQq3M=|PvdETkjCPcltOBAfWegtNLmXWiw=";
+
+    fn known(text: &str) -> KnownHosts {
+        let mut known = KnownHosts::default();
+        known.add(Path::new("known_hosts"), text.as_bytes());
+        known
+    }
+
+    fn blob(line: &str) -> Vec<u8> {
+        BASE64.decode(line.split(' ').nth(1).expect("base64").as_bytes()).expect("base64")
+    }
+
+    fn is_known(known: &KnownHosts, host: &str, port: u16) -> bool {
+        known.lookup(host, port).verify(&blob(ED25519)) == HostKey::Known
+    }
+
+    #[test]
+    fn a_host_is_known_by_each_of_its_names_whatever_their_case() {
+        let known = known(&format!("web1,Web1.Example.com,10.0.0.5 {ED25519} a comment\n"));
+        for name in ["web1", "web1.example.com", "WEB1", "10.0.0.5"] {
+            assert!(is_known(&known, name, 22), "{name}");
+        }
+        assert!(!is_known(&known, "web2", 22));
+        assert!(!is_known(&known, "web1.example", 22));
+        assert_eq!(known.warnings(), []);
+    }
+
+    #[test]
+    fn a_port_has_its_own_keys_and_falls_back_to_a_key_of_the_bare_name_that_matches() {
+        let known = known(&format!("[web1]:2222 {ED25519}\nweb1 {OTHER}\nweb2 {ED25519}\n[::1]:2222 {ED25519}\n::1 {OTHER}\n"));
+        assert!(is_known(&known, "web1", 2222));
+        assert!(is_known(&known, "::1", 2222));
+        assert!(matches!(known.lookup("web1", 22).verify(&blob(ED25519)), HostKey::Changed(key) if key.line == 2));
+        assert!(matches!(known.lookup("web1", 2222).verify(&blob(OTHER)), HostKey::Changed(key) if key.line == 1));
+        assert!(is_known(&known, "web2", 2222));
+        assert_eq!(known.lookup("web2", 2222).verify(&blob(OTHER)), HostKey::Unknown);
+    }
+
+    #[test]
+    fn hashed_names_are_found() {
+        let known = known(&format!("{HASHED} {ED25519}\n{HASHED_PORT} {OTHER}\n"));
+        assert_eq!(known.warnings(), []);
+        assert!(is_known(&known, "web1.example.com", 22));
+        assert!(is_known(&known, "WEB1.example.com", 22));
+        assert!(!is_known(&known, "web1", 22));
+        assert!(matches!(known.lookup("10.0.0.5", 2222).verify(&blob(ED25519)), HostKey::Changed(key) if key.line == 2));
+        assert_eq!(known.lookup("10.0.0.5", 22).verify(&blob(ED25519)), HostKey::Unknown);
+    }
+
+    #[test]
+    fn patterns_match_as_in_ssh_config() {
+        let known = known(&format!("*.example.com,!db*.example.com {ED25519}\n10.0.?.5 {ED25519}\n[*.internal]:* {ED25519}\n"));
+        for (host, port, expected) in [
+            ("web1.example.com", 22, true),
+            ("a.b.example.com", 22, true),
+            ("db1.example.com", 22, false),
+            ("example.com", 22, false),
+            ("10.0.7.5", 22, true),
+            ("10.0.77.5", 22, false),
+            ("x.internal", 2222, true),
+            ("x.internal", 22, false),
+        ] {
+            assert_eq!(is_known(&known, host, port), expected, "{host}");
+        }
+        assert!(!matches(b"a*a*a*a*a*b", "a".repeat(5000).as_bytes()), "and in a time that can be waited for");
+    }
+
+    #[test]
+    fn a_revoked_key_is_revoked_even_where_it_is_known() {
+        let known = known(&format!("web1 {ED25519}\nweb1 {OTHER}\n@revoked * {ED25519}\n"));
+        assert!(matches!(known.lookup("web1", 22).verify(&blob(ED25519)), HostKey::Revoked(key) if key.line == 3));
+        assert!(matches!(known.lookup("web9", 2222).verify(&blob(ED25519)), HostKey::Revoked(_)));
+        assert_eq!(known.lookup("web1", 22).verify(&blob(OTHER)), HostKey::Known);
+        assert_eq!(known.lookup("web9", 22).algorithms(), [""; 0], "a revoked key is not asked for");
+    }
+
+    #[test]
+    fn an_authority_is_no_key_of_the_host() {
+        let known = known(&format!("@cert-authority *.example.com {ED25519}\n"));
+        let found = known.lookup("web1.example.com", 22);
+        assert!(found.by_authority);
+        assert_eq!(found.verify(&blob(ED25519)), HostKey::Unknown);
+    }
+
+    #[test]
+    fn a_host_has_several_keys_and_a_changed_one_is_held_against_its_like() {
+        let known = known(&format!("web1 {ECDSA}\nweb1 {OTHER}\n"));
+        let found = known.lookup("web1", 22);
+        assert_eq!(found.algorithms(), ["ecdsa-sha2-nistp256", "ssh-ed25519"]);
+        assert_eq!(found.verify(&blob(ECDSA)), HostKey::Known);
+        assert!(matches!(found.verify(&blob(ED25519)), HostKey::Changed(key) if key.line == 2 && key.algorithm == "ssh-ed25519"));
+    }
+
+    #[test]
+    fn a_key_of_another_kind_than_the_known_ones_is_a_changed_key() {
+        let known = known(&format!("web1 {ECDSA}\n"));
+        assert!(matches!(known.lookup("web1", 22).verify(&blob(ED25519)), HostKey::Changed(key) if key.line == 1));
+    }
+
+    #[test]
+    fn tabs_spaces_comments_and_windows_line_ends_are_all_the_same() {
+        let text = format!("# web1 {OTHER}\r\n\r\n\t  web1\t{}\t me\r\n", ED25519.replace(' ', "\t "));
+        let known = known(&text);
+        assert!(is_known(&known, "web1", 22));
+        assert_eq!((known.len(), known.warnings()), (1, [].as_slice()));
+    }
+
+    #[test]
+    fn a_bad_line_is_named_and_spoils_no_other() {
+        let text = format!(
+            "web1\nweb1 ssh-ed25519\nweb1 ssh-ed25519 !!!\nweb1 ssh-rsa {}\n@bogus web1 {ED25519}\n|1|abc {ED25519}\n|2|YQ==|YQ== {ED25519}\n\
+             web1 1024 35 1234567\n@revoked\nweb1 {ED25519}\n\u{fffd}\u{1b}[31m\n",
+            ED25519.split(' ').nth(1).expect("base64"),
+        );
+        let known = known(&text);
+        assert!(is_known(&known, "web1", 22));
+        assert_eq!(known.len(), 1);
+        let said: Vec<String> = known.warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 10, "{said:#?}");
+        assert_eq!(said[0], "`known_hosts:1`: no key");
+        assert!(said[3].starts_with("`known_hosts:4`: the key is not of the type `ssh-rsa`"), "{}", said[3]);
+        assert_eq!(said[4], "`known_hosts:5`: unknown marker `@bogus`");
+        assert_eq!(said[7], "`known_hosts:8`: a key of SSH protocol 1");
+    }
+
+    #[test]
+    fn a_named_file_must_be_there_and_a_usual_one_need_not() {
+        let missing = PathBuf::from("/no/such/known_hosts");
+        let error = KnownHosts::load(std::slice::from_ref(&missing), &[]).expect_err("missing");
+        assert_eq!(error.to_string(), "could not read the known hosts in `/no/such/known_hosts`");
+        let known = KnownHosts::load(&[], &[missing, PathBuf::from("/")]).expect("nothing");
+        assert!(known.is_empty());
+        assert_eq!(known.warnings().len(), 1, "a directory is something to say a word about");
+    }
+
+    #[test]
+    fn a_fingerprint_is_that_of_ssh_keygen() {
+        assert_eq!(fingerprint(&blob(ED25519)), "SHA256:w12Vln3E9ECLs0OKkbLScJ7slCSk0H9V0OSKJt8Teio");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_file_is_too_strange(bytes: Vec<u8>, host in ".*", port: u16) {
+            let mut known = KnownHosts::default();
+            known.add(Path::new("x"), &bytes);
+            known.lookup(&host, port).verify(&bytes);
+        }
+
+        #[test]
+        fn no_line_is_too_strange(line in "(@revoked |)[|!*?,a\\[\\]:1=]{0,20} ssh-ed25519 [A=]{0,12}") {
+            let mut known = KnownHosts::default();
+            known.add(Path::new("x"), line.as_bytes());
+            known.lookup("a", 1).algorithms();
+        }
+    }
+}
