@@ -69,15 +69,6 @@ pub fn engine_line(version: &str) -> Result<Option<Line>, NotJudged> {
     Table::embedded()?.engine_line(version)
 }
 
-/// Whether version `a` is older than version `b`, by the rules of the table.
-///
-/// # Errors
-/// [`NotJudged::Version`] for something that is no version.
-pub fn version_before(a: &str, b: &str) -> Result<bool, NotJudged> {
-    let version = |text: &str| Version::parse(text).ok_or_else(|| NotJudged::Version(text.to_owned()));
-    Ok(version(a)? < version(b)?)
-}
-
 /// The day of the data, `2026-08-21`.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::{FactSpec, Input, Kind, Output, Probe, Wanted, no_secrets};
 use crate::command::{Program, ReadOnlyCommand, Rights, Step};
-use crate::model::{FactRef, Value, Why};
+use crate::model::{FactRef, Why};
 
 pub(super) const PROBE: Probe = Probe { name: "lifecycle", facts: FACTS, needs, steps, parse, redact: no_secrets };
 
