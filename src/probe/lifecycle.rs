@@ -141,6 +141,7 @@ fn day_of(seconds: i64) -> Option<Date> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Value;
     use crate::probe::script::tests::{answered, facts_of};
 
     fn support(release: &str, now: &str) -> [Result<Value, Why>; 2] {
