@@ -73,7 +73,7 @@ pub enum Program {
     Rpm,
     /// `ss -H -tulnp`.
     Ss,
-    /// `sshd -T`, optionally with `-C`.
+    /// `sshd -T`, optionally with `-C`, and `sshd -V`.
     Sshd,
     /// `stat [-L] -c FORMAT PATH...`.
     Stat,
@@ -83,22 +83,28 @@ pub enum Program {
     Uname,
     /// `containerd --version`.
     Containerd,
+    /// `dockerd --version`.
+    Dockerd,
     /// `runc --version`.
     Runc,
     /// `ufw status verbose`.
     Ufw,
     /// `firewall-cmd` with its `--list-...`, `--get-...` and `--state` options.
     FirewallCmd,
-    /// `apt-get -s dist-upgrade`: a simulation, without locks.
+    /// `apt-get -s dist-upgrade`: a simulation, without locks, caches or the log of its planner, which it writes otherwise.
     AptGet,
-    /// `dnf -q -C updateinfo list --security`: from the cache only.
-    Dnf,
+    /// `apt-config dump`.
+    AptConfig,
     /// `apk info -v` and `apk version -l <`.
     Apk,
     /// `rc-status -a` and `rc-update show`: services under OpenRC.
     RcStatus,
     /// `netstat -tuln` and `netstat -tulnp`, where `ss` is missing.
     Netstat,
+    /// `lastlog -t 90`: who logged in in the last 90 days.
+    Lastlog,
+    /// `lastlog2 -t 90`, where it has replaced lastlog.
+    Lastlog2,
 }
 
 impl Program {
@@ -125,14 +131,17 @@ impl Program {
         Self::Systemctl,
         Self::Uname,
         Self::Containerd,
+        Self::Dockerd,
         Self::Runc,
         Self::Ufw,
         Self::FirewallCmd,
         Self::AptGet,
-        Self::Dnf,
+        Self::AptConfig,
         Self::Apk,
         Self::RcStatus,
         Self::Netstat,
+        Self::Lastlog,
+        Self::Lastlog2,
     ];
 
     /// The name it is called by; the script finds it in a fixed PATH of system directories.
@@ -159,14 +168,17 @@ impl Program {
             Self::Systemctl => "systemctl",
             Self::Uname => "uname",
             Self::Containerd => "containerd",
+            Self::Dockerd => "dockerd",
             Self::Runc => "runc",
             Self::Ufw => "ufw",
             Self::FirewallCmd => "firewall-cmd",
             Self::AptGet => "apt-get",
-            Self::Dnf => "dnf",
+            Self::AptConfig => "apt-config",
             Self::Apk => "apk",
             Self::RcStatus => "rc-status",
             Self::Netstat => "netstat",
+            Self::Lastlog => "lastlog",
+            Self::Lastlog2 => "lastlog2",
         }
     }
 
@@ -186,19 +198,20 @@ impl Program {
             Self::Ip6tablesSave | Self::IptablesSave => exactly(&[&[]]),
             Self::Nft => exactly(&[&["-j", "list", "ruleset"], &["list", "ruleset"]]),
             Self::Ss => exactly(&[&["-H", "-tulnp"], &["-H", "-tuln"]]),
-            Self::Containerd | Self::Runc => exactly(&[&["--version"]]),
+            Self::Containerd | Self::Dockerd | Self::Runc => exactly(&[&["--version"]]),
             Self::Ufw => exactly(&[&["status", "verbose"]]),
             Self::RcStatus => exactly(&[&["-a"]]),
             Self::Netstat => exactly(&[&["-tuln"], &["-tulnp"]]),
+            Self::Lastlog | Self::Lastlog2 => exactly(&[&["-t", "90"]]),
             Self::Id | Self::Uname => only_flags(arguments),
             Self::FirewallCmd => exactly(&[&["--state"], &["--get-default-zone"], &["--list-all-zones"], &["--list-all"]]),
-            Self::AptGet => exactly(&[&["-s", "-o", "Debug::NoLocking=true", "dist-upgrade"]]),
-            Self::Dnf => exactly(&[&["-q", "-C", "updateinfo", "list", "--security"]]),
+            Self::AptGet => exactly(&[APT_SIMULATION]),
+            Self::AptConfig => exactly(&[&["dump"]]),
             Self::Apk => exactly(&[&["info", "-v"], &["version", "-l", "<"]]),
             Self::Sshd => match arguments {
-                ["-T"] => Ok(()),
+                ["-T"] | ["-V"] => Ok(()),
                 ["-T", "-C", connection] if !connection.starts_with('-') => Ok(()),
-                _ => Err("only `sshd -T` and `sshd -T -C CONNECTION` may be asked".to_owned()),
+                _ => Err("only `sshd -V`, `sshd -T` and `sshd -T -C CONNECTION` may be asked".to_owned()),
             },
             Self::Cat => absolute_paths(arguments),
             Self::Readlink => match arguments {
@@ -214,15 +227,15 @@ impl Program {
                 _ => Err("only `stat [-L] -c FORMAT PATH...` may be asked".to_owned()),
             },
             Self::Ls => match arguments {
-                ["-ln" | "-lnd" | "-lnR" | "-1", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
-                _ => Err("only `ls -ln|-lnd|-lnR|-1 PATH...` may be asked".to_owned()),
+                ["-ln" | "-lnL" | "-lnd" | "-lnR" | "-1", paths @ ..] if !paths.is_empty() => absolute_paths(paths),
+                _ => Err("only `ls -ln|-lnL|-lnd|-lnR|-1 PATH...` may be asked".to_owned()),
             },
             Self::Grep => match arguments {
                 // A pattern after the flags, then paths: `-f FILE` and `--include` forms are not needed and not had.
                 [flags, pattern, paths @ ..] if !paths.is_empty() => {
                     let letters = flags.strip_prefix('-').unwrap_or("!");
-                    if letters.is_empty() || !letters.chars().all(|letter| "sHrhEiInc".contains(letter)) {
-                        return Err("only the flags -s -H -h -r -E -i -I -n -c may be given to grep".to_owned());
+                    if letters.is_empty() || !letters.chars().all(|letter| "sHrRhEiInc".contains(letter)) {
+                        return Err("only the flags -s -H -h -r -R -E -i -I -n -c may be given to grep".to_owned());
                     }
                     if pattern.starts_with('-') {
                         return Err("a pattern may not begin with `-`".to_owned());
@@ -277,6 +290,22 @@ impl Program {
     }
 }
 
+/// The only way `apt-get` may be asked. As root it would write its caches and `/var/log/apt/eipp.log.xz` even when it simulates.
+pub const APT_SIMULATION: &[&str] = &[
+    "-s",
+    "-o",
+    "Debug::NoLocking=true",
+    "-o",
+    "Dir::Cache::pkgcache=",
+    "-o",
+    "Dir::Cache::srcpkgcache=",
+    "-o",
+    "Dir::Log::Planner=",
+    "-o",
+    "Dir::Log::Solver=",
+    "dist-upgrade",
+];
+
 fn only_flags(arguments: &[&str]) -> Result<(), String> {
     let plain = |argument: &&&str| {
         argument.len() > 1 && argument.starts_with('-') && argument[1..].chars().all(|letter| letter.is_ascii_alphabetic())
@@ -301,8 +330,14 @@ pub enum Fragment {
     Tools,
     /// `grep -sH '' PATTERN...` with shell patterns expanded: values of /proc/sys and /sys nodes, and files by pattern.
     ReadMatching,
+    /// `grep -H '' PATTERN...` with shell patterns expanded: like [`Self::ReadMatching`], but says which files could not be read.
+    ReadOrComplain,
     /// `stat -L -c FORMAT PATTERN...` with shell patterns expanded.
     StatMatching,
+    /// Which of the paths exist (patterns expanded), what they are and where symbolic links lead: `directory|socket|file|hidden`, path, real path.
+    RealPaths,
+    /// `stat -L` of every home directory that /etc/passwd names.
+    Homes,
     /// The command line, user and executable of every process whose name is among the arguments.
     Processes,
     /// The names of all running processes, one a line.
@@ -315,6 +350,10 @@ pub enum Fragment {
     DockerNetworks,
     /// `readlink -f`, mode and owner of the directory that Docker stores its data in, as the daemon names it.
     DockerRoot,
+    /// `nft -j list ruleset`, only where the kernel has nf_tables already: asking would load it. Else one word that says why not.
+    NftRuleset,
+    /// `iptables-save` or `ip6tables-save` (argument `4` or `6`), only where asking loads no module. Else one word that says why not.
+    XtablesRuleset,
 }
 
 impl Fragment {
@@ -322,13 +361,18 @@ impl Fragment {
     pub const ALL: &[Self] = &[
         Self::Tools,
         Self::ReadMatching,
+        Self::ReadOrComplain,
         Self::StatMatching,
+        Self::RealPaths,
+        Self::Homes,
         Self::Processes,
         Self::ProcessNames,
         Self::DockerContainers,
         Self::DockerImages,
         Self::DockerNetworks,
         Self::DockerRoot,
+        Self::NftRuleset,
+        Self::XtablesRuleset,
     ];
 
     /// What stands for it in documentation and evidence.
@@ -336,13 +380,18 @@ impl Fragment {
         match self {
             Self::Tools => "command -v",
             Self::ReadMatching => "grep -sH ''",
+            Self::ReadOrComplain => "grep -H ''",
             Self::StatMatching => "stat -L",
+            Self::RealPaths => "readlink -f",
+            Self::Homes => "stat -L of the homes in /etc/passwd",
             Self::Processes => "cat /proc/PID/{cmdline,status,exe}",
             Self::ProcessNames => "cat /proc/PID/comm",
             Self::DockerContainers => "docker inspect",
             Self::DockerImages => "docker image inspect",
             Self::DockerNetworks => "docker network inspect",
             Self::DockerRoot => "stat of the Docker data root",
+            Self::NftRuleset => "nft -j list ruleset",
+            Self::XtablesRuleset => "iptables-save, ip6tables-save",
         }
     }
 
@@ -353,19 +402,35 @@ impl Fragment {
             // Unquoted on purpose: the shell expands the pattern, with no word splitting. A pattern without a match stays as it is, and -s is
             // silent about it. Status 1 is "no line", which is an answer.
             Self::ReadMatching => r#"IFS=; grep -sH '' $@ /dev/null; c=$?; [ "$c" -lt 2 ] || [ "$c" = 2 ]"#,
+            // Status 2 where a pattern matches nothing or a file cannot be read: standard error says which.
+            Self::ReadOrComplain => r#"IFS=; exec grep -H '' $@ /dev/null"#,
+            // What a pattern stands for cannot be known where the login may not list the directory, or not search one above it: said on standard error.
             Self::StatMatching => {
-                r#"f=$1; shift; IFS=; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || continue; stat -L -c "$f" "$p"; done; :"#
+                r#"f=$1; shift; IFS=; stat -L -c "$f" $@; for p in $@; do [ -e "$p" ] || [ -L "$p" ] || {
+d=${p%/*}; while [ -n "$d" ] && ! [ -e "$d" ]; do d=${d%/*}; done; d=${d:-/}
+[ -r "$d" ] && [ -x "$d" ] || printf '%s: Permission denied\n' "$p" >&2; }; done; :"#
+            }
+            Self::Homes => {
+                r#"set --; while IFS=: read -r n p u g c h s; do case $h in /*) set -- "$@" "$h";; esac; done </etc/passwd
+stat -L -c '%a|%u|%g|%U|%G|%F|%n' "$@"; :"#
+            }
+            // A path that cannot be seen is hidden, not absent, where a directory above it may not be searched.
+            Self::RealPaths => {
+                r#"IFS=; for p in $@; do
+if [ -d "$p" ]; then t=directory; elif [ -S "$p" ]; then t=socket; elif [ -e "$p" ]; then t=file
+else d=${p%/*}; while [ -n "$d" ] && ! [ -d "$d" ]; do d=${d%/*}; done; [ -z "$d" ] || [ -x "$d" ] || printf 'hidden|%s|\n' "$p"; continue; fi
+r=$(readlink -f "$p") || r=; printf '%s|%s|%s\n' "$t" "$p" "$r"; done; :"#
             }
             Self::Processes => {
                 r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" || continue; for w in "$@"; do if [ "$n" = "$w" ]; then
 printf 'pid %s\nname %s\n' "${d#/proc/}" "$n"; grep -E '^(Uid|NSpid):' "$d/status" 2>/dev/null
-e=$(readlink "$d/exe" 2>/dev/null) && printf 'exe %s\n' "$e"
+e=$(readlink "$d/exe" 2>/dev/null) && { printf 'exe '; printf %s "$e" | tr '\n' '?'; echo; }
 tr '\0' '\n' <"$d/cmdline" 2>/dev/null | while IFS= read -r a || [ -n "$a" ]; do printf 'arg %s\n' "$a"; done; fi; done; done; :"#
             }
             Self::ProcessNames => r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" && printf '%s\n' "$n"; done; :"#,
             Self::DockerContainers => {
                 r#"s=unix:///run/docker.sock; i=$($ROOT docker -H $s ps -q --no-trunc) || exit $?
-set -- $i; while [ $# -gt 0 ]; do b=; n=0; while [ $# -gt 0 ] && [ $n -lt 50 ]; do b="$b $1"; n=$((n+1)); shift; done
+printf '%s\n' $i; set -- $i; while [ $# -gt 0 ]; do b=; n=0; while [ $# -gt 0 ] && [ $n -lt 50 ]; do b="$b $1"; n=$((n+1)); shift; done
 $ROOT docker -H $s inspect --type container $b; done; :"#
             }
             Self::DockerImages => {
@@ -380,6 +445,24 @@ $ROOT docker -H $s image inspect $b; done; :"#
             Self::DockerRoot => {
                 r#"r=$($ROOT docker -H unix:///run/docker.sock info --format '{{.DockerRootDir}}') || exit $?
 [ -n "$r" ] || exit 1; p=$(readlink -f "$r") || p=$r; printf 'root %s\npath %s\n' "$r" "$p"; stat -L -c 'stat %a|%u|%g|%U|%G|%F' "$p""#
+            }
+            // nf_tables may be built in, and then it is in no list of modules: its symbols tell.
+            Self::NftRuleset => {
+                r#"grep -qs '^nf_tables ' /proc/modules || grep -qs ' nft_do_chain' /proc/kallsyms || { echo absent; exit 0; }
+command -v nft >/dev/null || { echo no-tool; exit 0; }
+exec $ROOT nft -j list ruleset"#
+            }
+            // The old tables are seen by one program, those that iptables keeps in nf_tables by another; nft prints the latter without what only
+            // iptables understands.
+            Self::XtablesRuleset => {
+                r#"case $1 in 4) n=/proc/net/ip_tables_names p=iptables ;; *) n=/proc/net/ip6_tables_names p=ip6tables ;; esac
+e=0 k=
+if [ -e "$n" ]; then k=1
+if c=$(command -v "$p-legacy-save") || c=$(command -v "$p-save"); then echo '#legacy'; $ROOT "$c" || e=$?; else echo no-tool; fi; fi
+if grep -qs '^nf_tables ' /proc/modules || grep -qs ' nft_do_chain' /proc/kallsyms; then k=1
+if c=$(command -v "$p-nft-save"); then echo '#nft'; $ROOT "$c" || e=$?; else echo no-nft-tool; fi; fi
+[ -n "$k" ] || echo absent
+exit $e"#
             }
         }
     }
@@ -397,16 +480,22 @@ $ROOT docker -H $s image inspect $b; done; :"#
                     !argument.is_empty()
                         && argument.chars().all(|letter| letter.is_ascii_alphanumeric() || "._+-".contains(letter))
                 };
-                if arguments.iter().all(|argument| word(argument)) {
-                    Ok(())
-                } else {
-                    Err("only program names may be given".to_owned())
-                }
+                if arguments.iter().all(word) { Ok(()) } else { Err("only program names may be given".to_owned()) }
             }
-            Self::ReadMatching if arguments.iter().all(|argument| safe_pattern(argument)) => Ok(()),
-            Self::StatMatching if arguments.len() > 1 && arguments[1..].iter().all(|argument| safe_pattern(argument)) => Ok(()),
-            Self::ReadMatching | Self::StatMatching => Err("only absolute paths with plain patterns may be given".to_owned()),
-            Self::ProcessNames | Self::DockerContainers | Self::DockerImages | Self::DockerNetworks | Self::DockerRoot => {
+            Self::RealPaths | Self::ReadMatching | Self::ReadOrComplain if arguments.iter().all(&safe_pattern) => Ok(()),
+            Self::StatMatching if arguments.len() > 1 && arguments[1..].iter().all(safe_pattern) => Ok(()),
+            Self::RealPaths | Self::ReadMatching | Self::ReadOrComplain | Self::StatMatching => {
+                Err("only absolute paths with plain patterns may be given".to_owned())
+            }
+            Self::XtablesRuleset if matches!(arguments, ["4" | "6"]) => Ok(()),
+            Self::XtablesRuleset => Err("only `4` or `6` may be given".to_owned()),
+            Self::Homes
+            | Self::ProcessNames
+            | Self::DockerContainers
+            | Self::DockerImages
+            | Self::DockerNetworks
+            | Self::DockerRoot
+            | Self::NftRuleset => {
                 if arguments.is_empty() {
                     Ok(())
                 } else {

@@ -1,1 +1,407 @@
-//! (being written)
+//! The fan-out: many hosts at once, each within its own time, one row for each whatever happens.
+//!
+//! [`run`] never fails and prints nothing: a host that could not be scanned is a row, progress is [`ScanEvent`]s, and reports are made from the journal
+//! afterwards. A task per host, never a process or a thread: a panic in one host's parser ends that task and becomes that host's row.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::check::CheckSet;
+use crate::command::{Become, Script, Stream};
+use crate::journal::{Journal, JournalError};
+use crate::local;
+use crate::model::{
+    Connection, Evidence, FactRef, Failure, FleetReport, Host, HostReport, Outcome, Privilege, Reason, ScanEvent, Status,
+};
+use crate::probe::{FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
+use crate::ssh::{Credentials, KnownHosts, Limits, Session, Target};
+
+/// The facts that every host report shows, whatever the checks want.
+pub fn base_facts() -> [FactRef; 2] {
+    [FactRef::plain("os.name"), FactRef::plain("login.uid")]
+}
+
+/// How far a scan is to go on. It only ever rises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cancel {
+    /// Go on.
+    No,
+    /// Start no further host, let the running ones end.
+    Drain,
+    /// Give up the running ones as well.
+    Abort,
+}
+
+/// Everything about a scan that is the same for all hosts.
+pub struct Options {
+    /// How many hosts at once.
+    pub forks: usize,
+    /// The user where the inventory names none.
+    pub user: String,
+    /// The port where the inventory names none.
+    pub port: u16,
+    /// The private key where the inventory names none; `None` offers what the agent and the usual files have.
+    pub private_key: Option<PathBuf>,
+    /// Whether sudo may be asked where the inventory does not say.
+    pub become_root: bool,
+    /// Keys and agent.
+    pub credentials: Arc<Credentials>,
+    /// The host keys that are known.
+    pub known_hosts: Arc<KnownHosts>,
+    /// Time limits of the phases of a connection.
+    pub limits: Limits,
+    /// Limits on what is kept of a host's output.
+    pub output: OutputLimits,
+    /// The time one host may take in all.
+    pub host_timeout: Duration,
+    /// The time the scan may take in all.
+    pub deadline: Option<Duration>,
+    /// Where the answers of each host are recorded.
+    pub record: Option<PathBuf>,
+}
+
+/// What was scanned, and what went wrong on the way that is no host's fault.
+pub struct Scanned {
+    /// The totals.
+    pub report: FleetReport,
+    /// Recordings that could not be written and the like, one sentence each.
+    pub warnings: Vec<String>,
+    /// Whether somebody asked to stop.
+    pub interrupted: bool,
+}
+
+/// What every task shares.
+struct Shared {
+    checks: CheckSet,
+    plan: Plan,
+    options: Options,
+}
+
+/// Scans hosts and writes a row for each into the journal, in the order in which they finish.
+///
+/// When the journal takes no more (a full disk), the scan ends early with a warning; what was kept before is reported.
+pub async fn run(
+    hosts: Vec<Host>,
+    checks: CheckSet,
+    plan: Plan,
+    options: Options,
+    journal: &mut Journal,
+    events: &mut (dyn FnMut(ScanEvent) + Send),
+    cancel: watch::Receiver<Cancel>,
+) -> Scanned {
+    let started = Instant::now();
+    let mut report = FleetReport::new(checks.infos(), now());
+    events(ScanEvent::Started { hosts: hosts.len(), checks: checks.checks().len() });
+    let deadline = options.deadline.map(|after| tokio::time::Instant::from_std(started + after));
+    let forks = options.forks.max(1);
+    let shared = Arc::new(Shared { checks, plan, options });
+    let (stop, stopped) = watch::channel(None::<Reason>);
+    let mut cancel = Following { cancel, last: Cancel::No };
+    let mut waiting = hosts.into_iter().enumerate();
+    let mut left_over = None;
+    let mut tasks: JoinSet<Done> = JoinSet::new();
+    let mut running: std::collections::HashMap<tokio::task::Id, (usize, Host)> = std::collections::HashMap::new();
+    let mut warnings = Vec::new();
+    let mut interrupted = false;
+    let mut clock = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        while left_over.is_none() && tasks.len() < forks {
+            let Some((index, host)) = waiting.next() else { break };
+            events(ScanEvent::HostStarted { index, name: host.name.as_str().into() });
+            let task = tasks.spawn(one_host(shared.clone(), index, host.clone(), stopped.clone()));
+            running.insert(task.id(), (index, host));
+        }
+        if tasks.is_empty() {
+            break;
+        }
+        tokio::select! {
+            Some(done) = tasks.join_next_with_id() => {
+                let (row, warning) = finished(done, &mut running);
+                warnings.extend(warning);
+                if let Err(error) = finish(row, journal, &mut report, events) {
+                    if left_over.is_none() {
+                        warnings.push(said(&error));
+                        stop.send_replace(Some(Reason::Interrupted));
+                    }
+                    left_over.get_or_insert(Reason::Interrupted);
+                    report.interrupted = true;
+                }
+            }
+            level = cancel.rises() => {
+                left_over.get_or_insert(Reason::Interrupted);
+                report.interrupted = true;
+                interrupted = true;
+                if level == Cancel::Abort {
+                    events(ScanEvent::Aborting);
+                    stop.send_replace(Some(Reason::Interrupted));
+                } else {
+                    events(ScanEvent::Draining);
+                }
+            }
+            _ = clock.tick() => events(ScanEvent::StillRunning),
+            () = at(deadline), if left_over != Some(Reason::Deadline) => {
+                left_over = Some(Reason::Deadline);
+                report.interrupted = true;
+                events(ScanEvent::Aborting);
+                stop.send_replace(Some(Reason::Deadline));
+            }
+        }
+    }
+    let reason = left_over.unwrap_or(Reason::Interrupted);
+    for (index, host) in waiting {
+        let row = row(&shared.options, index, &host, Outcome::without_answers(reason, "the scan ended before this host's turn"));
+        if finish(row, journal, &mut report, events).is_err() {
+            break;
+        }
+    }
+    report.finished = now();
+    Scanned { report, warnings, interrupted }
+}
+
+/// A host's row, and a warning where its recording failed.
+type Done = (HostReport, Option<String>);
+
+fn finish(
+    row: HostReport,
+    journal: &mut Journal,
+    report: &mut FleetReport,
+    events: &mut (dyn FnMut(ScanEvent) + Send),
+) -> Result<(), JournalError> {
+    let kept = journal.append(&row);
+    report.add(&row);
+    events(ScanEvent::HostFinished(Arc::new(row)));
+    kept
+}
+
+/// The row of a task, also of one that panicked.
+fn finished(
+    done: Result<(tokio::task::Id, Done), JoinError>,
+    running: &mut std::collections::HashMap<tokio::task::Id, (usize, Host)>,
+) -> (HostReport, Option<String>) {
+    match done {
+        Ok((id, row)) => {
+            running.remove(&id);
+            row
+        }
+        Err(error) => {
+            let (index, host) = running.remove(&error.id()).unwrap_or_else(|| (usize::MAX, Host::named("")));
+            let what = match error.try_into_panic() {
+                Ok(panic) => {
+                    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
+                }
+                Err(error) => error.to_string(),
+            };
+            let outcome = Outcome::without_answers(Reason::InternalError, format!("please report this: {what}"));
+            (bare_row(index, &host, host.address.clone(), outcome), None)
+        }
+    }
+}
+
+async fn at(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The caller's wish to stop, rise by rise.
+struct Following {
+    cancel: watch::Receiver<Cancel>,
+    last: Cancel,
+}
+
+impl Following {
+    async fn rises(&mut self) -> Cancel {
+        loop {
+            let level = *self.cancel.borrow_and_update();
+            if level > self.last {
+                self.last = level;
+                return level;
+            }
+            if self.cancel.changed().await.is_err() {
+                // Whoever could ask to stop is gone: nobody will.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// One host's story, top to bottom.
+async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch::Receiver<Option<Reason>>) -> Done {
+    let begun = Instant::now();
+    let Shared { checks, plan, options } = &*shared;
+    let with = if host.become_root.unwrap_or(options.become_root) { Become::Sudo } else { Become::No };
+    let script = Script::new(&nonce(), plan.steps(), with);
+    let mut row = row(options, index, &host, Outcome::scanned());
+
+    let mut reader = FrameReader::new(&script, options.output);
+    let ended = tokio::select! {
+        ended = converse(&host, options, &script, &mut reader) => ended,
+        () = tokio::time::sleep(options.host_timeout) => {
+            Err(Failure::new(Reason::HostTimeout, format!("not done after {} s", options.host_timeout.as_secs())))
+        }
+        reason = told_to_stop(stopped) => Err(Failure::new(reason, "given up while it was being scanned")),
+    };
+    let heard = reader.received();
+    let answers = reader.finish();
+
+    row.outcome = outcome(ended, &answers, heard);
+    if matches!(row.outcome.status, Status::Scanned | Status::Partial) {
+        judge(&mut row, checks, plan, &answers, with);
+    }
+    row.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let warning = options.record.as_ref().and_then(|directory| record(directory, &row, &answers, with));
+    (row, warning)
+}
+
+/// What the checks say of answers, wherever they came from. The one way from a transcript to findings: a scan, a replay and the demo all take it.
+pub fn judge(row: &mut HostReport, checks: &CheckSet, plan: &Plan, answers: &Transcript, with: Become) {
+    let facts = facts(plan, answers);
+    row.findings = checks.judge(&facts);
+    row.os = facts.value("os.name").ok().map(|name| Evidence::new(name.to_string()));
+    row.privilege = facts.value("login.uid").ok().and_then(|uid| uid.as_int()).map(|uid| match (uid, with) {
+        (0, _) => Privilege::Root,
+        (_, Become::Sudo) => Privilege::Sudo,
+        (_, Become::No) => Privilege::User,
+    });
+}
+
+/// Connects and runs the script, its output going to the reader.
+async fn converse(host: &Host, options: &Options, script: &Script, reader: &mut FrameReader) -> Result<(), Failure> {
+    let mut sink = |stream: Stream, bytes: &[u8]| reader.feed(stream, bytes);
+    match host.connection {
+        Connection::Local => local::run(script, options.host_timeout, &mut sink).await,
+        Connection::Ssh => {
+            let target = Target {
+                address: host.address.clone(),
+                port: host.port.unwrap_or(options.port),
+                user: host.user.clone().unwrap_or_else(|| options.user.clone()),
+                private_key: host.private_key.clone().or_else(|| options.private_key.clone()),
+            };
+            let session = Session::connect(&target, &options.credentials, &options.known_hosts, &options.limits).await?;
+            session.run(script, &mut sink).await
+        }
+    }
+}
+
+async fn told_to_stop(mut stopped: watch::Receiver<Option<Reason>>) -> Reason {
+    loop {
+        if let Some(reason) = *stopped.borrow_and_update() {
+            return reason;
+        }
+        if stopped.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// How the host came out: only an answer that is whole makes a scanned host, whatever the connection says of itself.
+fn outcome(ended: Result<(), Failure>, answers: &Transcript, heard: usize) -> Outcome {
+    let failure = match ended {
+        _ if answers.is_complete() => return Outcome::scanned(),
+        Ok(()) if answers.is_empty() => {
+            let what = if heard == 0 { "nothing" } else { "something else" };
+            Failure::new(
+                Reason::NoShell,
+                format!("the login ran {what} instead of the script: a forced command or a shell that refuses?"),
+            )
+        }
+        Ok(()) => Failure::new(Reason::ConnectionLost, "the answers end in the middle"),
+        Err(failure) => failure,
+    };
+    let status = if answers.is_empty() { failure.reason.status() } else { Status::Partial };
+    Outcome { status, reason: failure.reason, detail: Evidence::new(failure.detail) }
+}
+
+/// The row of a host before anything is known of it.
+fn row(options: &Options, index: usize, host: &Host, outcome: Outcome) -> HostReport {
+    let address = match (host.connection, host.port.unwrap_or(options.port)) {
+        (Connection::Local, _) => "local".to_owned(),
+        (Connection::Ssh, 22) => host.address.clone(),
+        (Connection::Ssh, port) if host.address.contains(':') => format!("[{}]:{port}", host.address),
+        (Connection::Ssh, port) => format!("{}:{port}", host.address),
+    };
+    bare_row(index, host, address, outcome)
+}
+
+fn bare_row(index: usize, host: &Host, address: String, outcome: Outcome) -> HostReport {
+    HostReport {
+        index,
+        name: host.name.clone(),
+        address,
+        groups: host.groups.clone(),
+        outcome,
+        os: None,
+        privilege: None,
+        scanned_at: now(),
+        duration_ms: 0,
+        findings: Vec::new(),
+    }
+}
+
+/// Records a host's answers; a warning where that failed.
+fn record(directory: &std::path::Path, row: &HostReport, answers: &Transcript, with: Become) -> Option<String> {
+    let written = write_record(&directory.join(file_name(&row.name)), Recorded::new(row, with == Become::Sudo), answers);
+    written.err().map(|error| format!("the answers of `{}` were not recorded: {}", row.name, said(&error)))
+}
+
+/// An error with its causes, on one line.
+fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+/// A host's name as the name of a directory: no separators, never `.` or `..`, never empty.
+fn file_name(name: &str) -> String {
+    let safe = |letter: char| if letter.is_alphanumeric() || "-_.@:+[]".contains(letter) { letter } else { '_' };
+    let name: String = name.chars().map(safe).collect();
+    if name.trim_matches('.').is_empty() { format!("_{name}") } else { name }
+}
+
+/// Now, RFC 3339 in UTC, to the millisecond.
+pub fn now() -> String {
+    format!("{:.3}", Timestamp::now())
+}
+
+/// A fresh nonce of 32 hexadecimal digits.
+///
+/// # Panics
+/// When the operating system has no randomness to give: nothing can be safe then.
+pub fn nonce() -> String {
+    let mut bytes = [0; 16];
+    #[expect(clippy::expect_used, reason = "without randomness no frame is safe and no key exchange works either")]
+    SystemRandom::new().fill(&mut bytes).expect("the operating system gives randomness");
+    data_encoding::HEXLOWER.encode(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_name_is_no_way_out_of_the_directory_of_recordings() {
+        assert_eq!(file_name("../../etc/passwd"), ".._.._etc_passwd");
+        assert_eq!(file_name(".."), "_..");
+        assert_eq!(file_name(""), "_");
+        assert_eq!(file_name("web-01.example.com"), "web-01.example.com");
+    }
+
+    #[test]
+    fn times_are_rfc_3339_in_utc_and_nonces_are_fresh() {
+        assert!(now().ends_with('Z') && now().len() == "2026-01-01T00:00:00.000Z".len(), "{}", now());
+        assert_ne!(nonce(), nonce());
+        assert_eq!(nonce().len(), 32);
+    }
+}

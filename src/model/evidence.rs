@@ -1,6 +1,6 @@
 //! Remote text made safe to print, once.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest line of evidence kept, in characters; what is cut is said.
 const LONGEST: usize = 1_000;
@@ -9,9 +9,11 @@ const LONGEST: usize = 1_000;
 ///
 /// The only way to make one escapes its text, so no report needs to think of it again; each format still applies its own quoting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Evidence {
+    #[serde(deserialize_with = "escaped")]
     text: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_escaped")]
     source: Option<String>,
 }
 
@@ -34,6 +36,41 @@ impl Evidence {
     /// The command that the line was read from, where there was one.
     pub fn source(&self) -> Option<&str> {
         self.source.as_deref()
+    }
+}
+
+/// What is read back from a file is escaped again, which changes nothing of what a scan wrote, so that a forged file is as harmless.
+fn escaped<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|text| escape(&text, text.len()))
+}
+
+fn optional_escaped<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|text| text.map(|text| escape(&text, text.len())))
+}
+
+/// Evidence without a source as plain text: `#[serde(with = "as_text")]`.
+pub(super) mod as_text {
+    use super::{Deserializer, Evidence, Serializer, escaped};
+
+    pub(in crate::model) fn serialize<S: Serializer>(evidence: &Evidence, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(evidence.text())
+    }
+
+    pub(in crate::model) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Evidence, D::Error> {
+        Ok(Evidence { text: escaped(deserializer)?, source: None })
+    }
+}
+
+/// The same for evidence that may be absent.
+pub(super) mod as_optional_text {
+    use super::{Deserializer, Evidence, Serialize, Serializer, optional_escaped};
+
+    pub(in crate::model) fn serialize<S: Serializer>(evidence: &Option<Evidence>, serializer: S) -> Result<S::Ok, S::Error> {
+        evidence.as_ref().map(Evidence::text).serialize(serializer)
+    }
+
+    pub(in crate::model) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Evidence>, D::Error> {
+        Ok(optional_escaped(deserializer)?.map(|text| Evidence { text, source: None }))
     }
 }
 
@@ -91,5 +128,14 @@ mod tests {
         let evidence = Evidence::new("x".repeat(5_000));
         assert_eq!(evidence.text().len(), LONGEST + " [cut]".len());
         assert!(evidence.text().ends_with(" [cut]"));
+    }
+
+    #[test]
+    fn evidence_read_back_is_what_was_written_and_never_raw() {
+        let long = Evidence::from_source("\n".repeat(5_000), "stat -c %n");
+        let json = serde_json::to_string(&long).unwrap();
+        assert_eq!(serde_json::from_str::<Evidence>(&json).unwrap(), long);
+        let forged: Evidence = serde_json::from_str(r#"{"text": "\u001b[2J", "source": "\u202e"}"#).unwrap();
+        assert_eq!((forged.text(), forged.source()), ("\\u{1b}[2J", Some("\\u{202e}")));
     }
 }

@@ -71,6 +71,24 @@ impl Why {
         }
     }
 
+    /// Every stable code.
+    pub const CODES: [&'static str; 7] =
+        ["needs_root", "tool_missing", "timed_out", "probe_failed", "could_not_be_parsed", "truncated", "not_answered"];
+
+    /// The reason of a stable code; `None` for a code that is none.
+    pub fn from_code(code: &str, detail: String) -> Option<Self> {
+        Some(match code {
+            "needs_root" => Self::NeedsRoot(detail),
+            "tool_missing" => Self::ToolMissing(detail),
+            "timed_out" => Self::TimedOut(detail),
+            "probe_failed" => Self::ProbeFailed(detail),
+            "could_not_be_parsed" => Self::CouldNotBeParsed(detail),
+            "truncated" => Self::Truncated(detail),
+            "not_answered" => Self::NotAnswered(detail),
+            _ => return None,
+        })
+    }
+
     /// What exactly, for a person.
     pub fn detail(&self) -> &str {
         match self {
@@ -123,5 +141,19 @@ impl Facts {
     /// All facts in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&FactRef, &Result<Value, Why>)> {
         self.facts.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_a_reason_leads_back_to_it() {
+        for code in Why::CODES {
+            let why = Why::from_code(code, "detail".to_owned()).unwrap();
+            assert_eq!((why.code(), why.detail()), (code, "detail"));
+        }
+        assert_eq!(Why::from_code("no_idea", String::new()), None);
     }
 }

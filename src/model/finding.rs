@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Evidence, Why};
 
@@ -84,7 +85,10 @@ impl Verdict {
 }
 
 /// One check's verdict on one host, with what decided it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// As JSON: `{check, verdict, reason, evidence}`. Of an unknown verdict `reason` is the code and the first line of evidence the detail.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "FindingAsJson")]
 pub struct Finding {
     /// The id of the check.
     pub check: String,
@@ -92,6 +96,47 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What decided: a line for each violation, or the facts that were looked at; never empty.
     pub evidence: Vec<Evidence>,
+}
+
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut json = serializer.serialize_struct("Finding", 4)?;
+        json.serialize_field("check", &self.check)?;
+        json.serialize_field("verdict", self.verdict.as_str())?;
+        json.serialize_field("reason", &self.verdict.reason())?;
+        json.serialize_field("evidence", &self.evidence)?;
+        json.end()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FindingAsJson {
+    check: String,
+    verdict: String,
+    reason: Option<String>,
+    evidence: Vec<Evidence>,
+}
+
+impl TryFrom<FindingAsJson> for Finding {
+    type Error = String;
+
+    fn try_from(json: FindingAsJson) -> Result<Self, String> {
+        let FindingAsJson { check, verdict, reason, evidence } = json;
+        let verdict = match verdict.as_str() {
+            "pass" => Verdict::Pass,
+            "fail" => Verdict::Fail,
+            "review" => Verdict::Review,
+            "not_applicable" => Verdict::NotApplicable,
+            "unknown" => {
+                let code = reason.unwrap_or_default();
+                let detail = evidence.first().map(|line| line.text().to_owned()).unwrap_or_default();
+                Verdict::Unknown(Why::from_code(&code, detail).ok_or_else(|| format!("`{code}` is no reason to be unknown"))?)
+            }
+            other => return Err(format!("`{other}` is no verdict")),
+        };
+        Ok(Self { check, verdict, evidence })
+    }
 }
 
 /// What a report must say of a check.
@@ -111,4 +156,30 @@ pub struct CheckInfo {
     pub references: BTreeMap<String, String>,
     /// Words to select checks by.
     pub tags: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verdict_survives_json() {
+        let unknown = Why::CODES.map(|code| Verdict::Unknown(Why::from_code(code, "line".to_owned()).unwrap()));
+        let others = [Verdict::Pass, Verdict::Fail, Verdict::Review, Verdict::NotApplicable];
+        for verdict in unknown.into_iter().chain(others) {
+            let finding = Finding { check: "a.b".to_owned(), verdict, evidence: vec![Evidence::new("line")] };
+            let json = serde_json::to_string(&finding).unwrap();
+            assert_eq!(serde_json::from_str::<Finding>(&json).unwrap(), finding, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_or_reason_that_is_none_is_refused() {
+        for json in [
+            r#"{"check": "a", "verdict": "maybe", "reason": null, "evidence": []}"#,
+            r#"{"check": "a", "verdict": "unknown", "reason": null, "evidence": []}"#,
+        ] {
+            assert!(serde_json::from_str::<Finding>(json).is_err());
+        }
+    }
 }

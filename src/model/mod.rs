@@ -6,6 +6,8 @@ mod evidence;
 mod fact;
 mod finding;
 mod host;
+mod kind;
+mod nearest;
 mod report;
 mod value;
 
@@ -13,5 +15,9 @@ pub use evidence::{Evidence, escape};
 pub use fact::{FactRef, Facts, Why};
 pub use finding::{CheckInfo, Finding, Severity, Verdict};
 pub use host::{Connection, Host};
-pub use report::{CheckTotals, FleetReport, HostReport, Outcome, Privilege, Reason, ScanEvent, Status, Totals, VerdictCounts};
+pub use kind::Kind;
+pub use nearest::nearest;
+pub use report::{
+    CheckTotals, Failure, FleetReport, HostReport, Outcome, Privilege, Reason, ScanEvent, Status, Totals, VerdictCounts,
+};
 pub use value::Value;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::{as_optional_text, as_text};
 use super::{CheckInfo, Evidence, Finding, Severity, Verdict, Why};
 
 /// How far a host got, in one word.
@@ -140,13 +141,15 @@ impl fmt::Display for Reason {
 }
 
 /// How a host came out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Outcome {
     /// How far it got.
     pub status: Status,
     /// Why.
     pub reason: Reason,
     /// What exactly, escaped; empty for a host that was scanned.
+    #[serde(with = "as_text")]
     pub detail: Evidence,
 }
 
@@ -159,6 +162,28 @@ impl Outcome {
     /// Nothing of the host is known, for a reason.
     pub fn without_answers(reason: Reason, detail: impl AsRef<str>) -> Self {
         Self { status: reason.status(), reason, detail: Evidence::new(detail) }
+    }
+}
+
+/// Why a conversation with a host came to nothing, or broke off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The stable code.
+    pub reason: Reason,
+    /// What exactly; may hold the host's own words, so it is escaped before it is shown ([`Outcome::without_answers`]).
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure with its detail.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Self::without_answers(failure.reason, failure.detail)
     }
 }
 
@@ -185,10 +210,12 @@ impl Privilege {
     }
 }
 
-/// Everything the scan says of one host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Everything the scan says of one host. As JSON it is the object of a host in the JSON report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HostReport {
-    /// The place in the inventory, from 0: what orders every report.
+    /// The place in the inventory, from 0: what orders every report, and so not part of the JSON.
+    #[serde(skip)]
     pub index: usize,
     /// The name in the inventory.
     pub name: String,
@@ -199,6 +226,7 @@ pub struct HostReport {
     /// How it came out.
     pub outcome: Outcome,
     /// The operating system in the words of its os-release, where known.
+    #[serde(with = "as_optional_text")]
     pub os: Option<Evidence>,
     /// The rights the probes had, where the host got that far.
     pub privilege: Option<Privilege>,
@@ -349,6 +377,8 @@ pub enum ScanEvent {
     },
     /// A host is done.
     HostFinished(Arc<HostReport>),
+    /// A second has passed.
+    StillRunning,
     /// No further host is started; running ones end.
     Draining,
     /// Running hosts are given up.
@@ -359,5 +389,26 @@ pub enum ScanEvent {
 impl From<&Outcome> for Verdict {
     fn from(outcome: &Outcome) -> Self {
         Self::Unknown(Why::NotAnswered(format!("{}: {}", outcome.reason, outcome.detail.text())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_json_are_the_words_of_every_other_report() {
+        for status in Status::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+        for reason in Reason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.code());
+        }
+        for severity in Severity::ALL {
+            assert_eq!(serde_json::to_value(severity).unwrap(), severity.as_str());
+        }
+        for privilege in [Privilege::Root, Privilege::Sudo, Privilege::User] {
+            assert_eq!(serde_json::to_value(privilege).unwrap(), privilege.as_str());
+        }
     }
 }

@@ -44,6 +44,15 @@ const FACTS: &[FactSpec] = &[
         summary: "ID and ID_LIKE of os-release(5): the families the system belongs to.",
     },
     FactSpec {
+        name: "login.uid",
+        key: None,
+        kind: Kind::Int,
+        unit: None,
+        source: "id -u",
+        rights: Rights::Any,
+        summary: "The user id that the probes run with.",
+    },
+    FactSpec {
         name: "kernel.release",
         key: None,
         kind: Kind::Text,
@@ -71,6 +80,15 @@ const FACTS: &[FactSpec] = &[
         summary: "Name of process 1: systemd, init, and so on.",
     },
     FactSpec {
+        name: "clock.date",
+        key: None,
+        kind: Kind::Text,
+        unit: None,
+        source: "date +%s",
+        rights: Rights::Any,
+        summary: "The day of the scan in UTC by the host's own clock, such as 2026-08-21.",
+    },
+    FactSpec {
         name: "tools",
         key: Some("program"),
         kind: Kind::Maybe(&Kind::Text),
@@ -92,11 +110,17 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
         // Not cat: where both files exist, one is a link to the other, and where one is missing, the other answers.
         ask("os-release", command(Program::Grep, &["-sh", "=", "/etc/os-release", "/usr/lib/os-release"]));
     }
+    if wanted.wants("login.uid") {
+        ask("login", command(Program::Id, &["-u"]));
+    }
     if wanted.wants("kernel.release") {
         ask("uname", command(Program::Uname, &["-r"]));
     }
     if wanted.wants("kernel.command_line") {
         ask("kernel-command-line", command(Program::Cat, &["/proc/cmdline"]));
+    }
+    if wanted.wants("clock.date") {
+        ask("clock", command(Program::Date, &["+%s"]));
     }
     if wanted.wants("init.name") {
         ask("init", command(Program::Cat, &["/proc/1/comm"]));
@@ -126,10 +150,15 @@ fn parse(input: &Input<'_>, output: &mut Output) {
         });
         output.set("os.like", like);
     }
+    let uid = answers.text("login").and_then(|text| {
+        text.trim().parse::<i64>().map_err(|_| Why::CouldNotBeParsed(format!("`id -u` says `{}`", text.trim())))
+    });
+    output.set("login.uid", uid);
     output.set("kernel.release", answers.text("uname").map(|text| text.trim().to_owned()));
     let words = |text: String| text.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
     output.set("kernel.command_line", answers.text("kernel-command-line").map(words));
     output.set("init.name", answers.text("init").map(|text| text.trim().to_owned()));
+    output.set("clock.date", answers.text("clock").and_then(|text| utc_date(text.trim())));
     let tools = answers.text("tools");
     for name in input.wanted.keys("tools") {
         let path = tools.clone().map(|text| {
@@ -138,6 +167,13 @@ fn parse(input: &Input<'_>, output: &mut Output) {
         });
         output.set_keyed("tools", name, path);
     }
+}
+
+/// The calendar day of seconds since 1970.
+fn utc_date(seconds: &str) -> Result<String, Why> {
+    let instant = seconds.parse().ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let date = instant.map(|instant| jiff::tz::Offset::UTC.to_datetime(instant).date().to_string());
+    date.ok_or_else(|| Why::CouldNotBeParsed("`date +%s` gave no number of seconds".to_owned()))
 }
 
 /// A value of os-release(5) without its shell quoting.
@@ -173,5 +209,14 @@ mod tests {
     fn a_rolling_release_has_no_version() {
         let facts = facts_of(&["os.version"], &[("os-release", answered("ID=arch\n"))]);
         assert_eq!(facts.value("os.version"), Ok(&Value::Null));
+    }
+
+    #[test]
+    fn seconds_become_a_day_and_nonsense_does_not() {
+        let date = |text: &str| facts_of(&["clock.date"], &[("clock", answered(text))]).value("clock.date").cloned();
+        assert_eq!(date("1795479600\n"), Ok(Value::from("2026-11-24")));
+        assert_eq!(date("-1\n"), Ok(Value::from("1969-12-31")));
+        assert!(date("99999999999999999\n").is_err());
+        assert!(date("+%s\n").is_err());
     }
 }

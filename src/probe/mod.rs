@@ -4,94 +4,43 @@
 //! of steps; [`script`] reads the framed answers into a [`Transcript`]; [`facts`] lets every probe parse its part. One file per topic.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use crate::command::{Rights, Step};
+pub use crate::model::Kind;
 use crate::model::{FactRef, Facts, Value, Why};
 
+mod accounts;
+mod audit;
+mod audit_cover;
+mod audit_log;
+mod audit_rules;
+mod docker;
+mod docker_containers;
+mod docker_daemon;
+mod docker_versions;
+mod files;
+mod firewall;
 mod identity;
+mod integrity;
+mod lifecycle;
+mod listeners;
+mod mac;
+mod mounts;
+mod packages;
 mod plan;
 mod record;
 mod script;
+mod secrets;
+mod services;
+mod storage;
+mod sudo;
+mod sysctl;
+mod texts;
+mod updates;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
-pub use record::{RecordError, Recorded, RecordedStep, read_record, write_record};
-pub use script::{Answer, FrameReader, OutputLimits, State, Transcript};
-
-/// The shape of a fact: what checks and their examples are held against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// True or false.
-    Bool,
-    /// A whole number.
-    Int,
-    /// Text.
-    Text,
-    /// A list of one kind.
-    List(&'static Kind),
-    /// A map from text to one kind.
-    Map(&'static Kind),
-    /// A record: every field is always there.
-    Record(&'static [(&'static str, Kind)]),
-    /// Null, or the kind: null means known to be absent, never "not known".
-    Maybe(&'static Kind),
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bool => out.write_str("bool"),
-            Self::Int => out.write_str("int"),
-            Self::Text => out.write_str("text"),
-            Self::List(item) => write!(out, "list of {item}"),
-            Self::Map(item) => write!(out, "map of {item}"),
-            Self::Record(fields) => {
-                out.write_str("{")?;
-                for (at, (name, kind)) in fields.iter().enumerate() {
-                    if at > 0 {
-                        out.write_str(", ")?;
-                    }
-                    write!(out, "{name}: {kind}")?;
-                }
-                out.write_str("}")
-            }
-            Self::Maybe(kind) => write!(out, "{kind} or null"),
-        }
-    }
-}
-
-impl Kind {
-    /// Holds a value against the kind. The error names the place and what was expected there.
-    ///
-    /// # Errors
-    /// A sentence for a person, beginning with `at` (the path to the value).
-    pub fn accepts(&self, value: &Value, at: &str) -> Result<(), String> {
-        match (self, value) {
-            (Self::Bool, Value::Bool(_))
-            | (Self::Int, Value::Int(_))
-            | (Self::Text, Value::String(_))
-            | (Self::Maybe(_), Value::Null) => Ok(()),
-            (Self::Maybe(kind), value) => kind.accepts(value, at),
-            (Self::List(kind), Value::List(items)) => {
-                items.iter().enumerate().try_for_each(|(index, item)| kind.accepts(item, &format!("{at}[{index}]")))
-            }
-            (Self::Map(kind), Value::Map(map)) => {
-                map.iter().try_for_each(|(key, item)| kind.accepts(item, &format!("{at}[\"{key}\"]")))
-            }
-            (Self::Record(fields), Value::Map(map)) => {
-                for (name, kind) in *fields {
-                    let value = map.get(*name).ok_or_else(|| format!("{at}: the field `{name}` is missing"))?;
-                    kind.accepts(value, &format!("{at}.{name}"))?;
-                }
-                match map.keys().find(|key| !fields.iter().any(|(name, _)| name == key)) {
-                    None => Ok(()),
-                    Some(key) => Err(format!("{at}: there is no field `{key}`")),
-                }
-            }
-            _ => Err(format!("{at}: expected {self}, got `{value}`")),
-        }
-    }
-}
+pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
+pub use script::{Answer, FrameReader, OutputLimits, State, Transcript, replayed};
 
 /// What a probe says of a fact it owns.
 #[derive(Debug, Clone, Copy)]
@@ -206,7 +155,30 @@ pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Every probe. A probe that needs facts of another stands after it.
-pub const PROBES: &[&Probe] = &[&identity::PROBE];
+pub const PROBES: &[&Probe] = &[
+    &identity::PROBE,
+    &files::PROBE,
+    &accounts::PROBE,
+    &mounts::PROBE,
+    &sysctl::PROBE,
+    &services::PROBE,
+    &packages::PROBE,
+    &listeners::PROBE,
+    &firewall::PROBE,
+    &updates::PROBE,
+    &lifecycle::PROBE,
+    &mac::PROBE,
+    &integrity::PROBE,
+    &docker_daemon::PROBE,
+    &docker::PROBE,
+    &docker_versions::PROBE,
+    &docker_containers::PROBE,
+    &storage::PROBE,
+    &audit::PROBE,
+    &audit_cover::PROBE,
+    &audit_log::PROBE,
+    &sudo::PROBE,
+];
 
 /// Every fact there is, in the order of the probes.
 pub fn fact_specs() -> impl Iterator<Item = &'static FactSpec> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FactSpec, PROBES, Probe, Wanted, fact_specs};
 use crate::command::Step;
-use crate::model::FactRef;
+use crate::model::{FactRef, nearest};
 
 /// A fact was asked for that nobody owns.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,36 +62,15 @@ impl Plan {
 /// # Errors
 /// [`UnknownFact`] for a name nobody owns, a family without key, a key without family.
 pub fn resolve(fact: &FactRef) -> Result<&'static FactSpec, UnknownFact> {
-    let spec = fact_specs()
-        .find(|spec| spec.name == fact.name)
-        .ok_or_else(|| UnknownFact::Name { name: fact.name.clone(), nearest: nearest(&fact.name) })?;
+    let spec = fact_specs().find(|spec| spec.name == fact.name).ok_or_else(|| UnknownFact::Name {
+        name: fact.name.clone(),
+        nearest: nearest(&fact.name, fact_specs().map(|spec| spec.name)).map(str::to_owned),
+    })?;
     match (spec.key, &fact.key) {
         (Some(key), None) => Err(UnknownFact::KeyMissing { name: fact.name.clone(), key: key.to_owned() }),
         (None, Some(_)) => Err(UnknownFact::NotAFamily { name: fact.name.clone() }),
         _ => Ok(spec),
     }
-}
-
-/// The known name at the smallest edit distance, when that is small enough to be a slip.
-fn nearest(name: &str) -> Option<String> {
-    let (distance, nearest) = fact_specs().map(|spec| (edit_distance(name, spec.name), spec.name)).min()?;
-    (distance <= 2 + name.len() / 4).then(|| nearest.to_owned())
-}
-
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let cost = usize::from(x != *y);
-            let next = (diagonal + cost).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = row[j + 1];
-            row[j + 1] = next;
-        }
-    }
-    row[b.len()]
 }
 
 /// The least plan that answers `facts` and whatever they follow from.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::script::{Answer, State, Transcript};
+use crate::model::{HostReport, Outcome, Status};
 
 /// The version of the format, in `host.json`.
 const FORMAT: u32 = 1;
@@ -54,12 +55,14 @@ pub enum RecordError {
     },
 }
 
-/// Who was recorded.
+/// Who was recorded, and how the scan of it came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recorded {
     /// Version of the format.
-    pub format: u32,
+    format: u32,
+    /// The place in the inventory, which a replay keeps.
+    pub position: usize,
     /// The name in the inventory.
     pub name: String,
     /// What was dialled.
@@ -67,13 +70,17 @@ pub struct Recorded {
     /// The groups.
     #[serde(default)]
     pub groups: Vec<String>,
-    /// When, RFC 3339 in UTC.
-    pub recorded: String,
-    /// `root`, `sudo` or `user`.
-    pub privilege: crate::model::Privilege,
-    /// Whether every step was answered.
-    pub complete: bool,
+    /// When the host was taken up, RFC 3339 in UTC.
+    pub scanned_at: String,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+    /// Whether sudo might be asked.
+    #[serde(rename = "become")]
+    pub sudo: bool,
+    /// How it came out.
+    pub outcome: Outcome,
     /// What became of each step.
+    #[serde(default)]
     pub steps: BTreeMap<String, RecordedStep>,
 }
 
@@ -96,16 +103,34 @@ pub struct RecordedStep {
 
 impl Recorded {
     /// The head of a recording, without its steps.
-    pub fn new(name: &str, address: &str, groups: &[String], recorded: &str, privilege: crate::model::Privilege) -> Self {
+    pub fn new(host: &HostReport, sudo: bool) -> Self {
         Self {
             format: FORMAT,
-            name: name.to_owned(),
-            address: address.to_owned(),
-            groups: groups.to_vec(),
-            recorded: recorded.to_owned(),
-            privilege,
-            complete: false,
+            position: host.index,
+            name: host.name.clone(),
+            address: host.address.clone(),
+            groups: host.groups.clone(),
+            scanned_at: host.scanned_at.clone(),
+            duration_ms: host.duration_ms,
+            sudo,
+            outcome: host.outcome.clone(),
             steps: BTreeMap::new(),
+        }
+    }
+
+    /// The row of the host, before its answers are judged again.
+    pub fn row(&self) -> HostReport {
+        HostReport {
+            index: self.position,
+            name: self.name.clone(),
+            address: self.address.clone(),
+            groups: self.groups.clone(),
+            outcome: self.outcome.clone(),
+            os: None,
+            privilege: None,
+            scanned_at: self.scanned_at.clone(),
+            duration_ms: self.duration_ms,
+            findings: Vec::new(),
         }
     }
 }
@@ -121,7 +146,6 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> RecordError {
 /// [`RecordError::Io`] with the path that could not be written.
 pub fn write_record(directory: &Path, mut host: Recorded, answers: &Transcript) -> Result<(), RecordError> {
     fs::create_dir_all(directory).map_err(io_error(directory))?;
-    host.complete = answers.is_complete();
     for (id, answer) in answers.iter() {
         for (ending, bytes) in [("stdout", &answer.stdout), ("stderr", &answer.stderr)] {
             if !bytes.is_empty() {
@@ -149,8 +173,19 @@ pub fn write_record(directory: &Path, mut host: Recorded, answers: &Transcript) 
 /// # Errors
 /// [`RecordError`] with the file and what was wrong with it.
 pub fn read_record(directory: &Path) -> Result<(Recorded, Transcript), RecordError> {
+    read_record_with(directory, |path| fs::read(path))
+}
+
+/// The same from files that need not be on disk: `read` gives the bytes of a path, or an error of kind `NotFound`.
+///
+/// # Errors
+/// As [`read_record`].
+pub fn read_record_with(
+    directory: &Path,
+    read: impl Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<(Recorded, Transcript), RecordError> {
     let path = directory.join("host.json");
-    let bytes = fs::read(&path).map_err(io_error(&path))?;
+    let bytes = read(&path).map_err(io_error(&path))?;
     let host: Recorded = serde_json::from_slice(&bytes).map_err(|source| RecordError::Json { path: path.clone(), source })?;
     if host.format != FORMAT {
         return Err(RecordError::Format { path, found: host.format });
@@ -164,7 +199,7 @@ pub fn read_record(directory: &Path) -> Result<(Recorded, Transcript), RecordErr
         })?;
         let stream = |ending: &str| {
             let path = directory.join(format!("{id}.{ending}"));
-            match fs::read(&path) {
+            match read(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
                 other => other.map_err(io_error(&path)),
             }
@@ -180,6 +215,50 @@ pub fn read_record(directory: &Path) -> Result<(Recorded, Transcript), RecordErr
         };
         answers.push((id.clone(), answer));
     }
-    let complete = host.complete;
+    let complete = host.outcome.status == Status::Scanned;
     Ok((host, Transcript::from_answers(answers, complete)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::tests::{answered_with, not_run};
+    use super::*;
+    use crate::model::{Evidence, Reason};
+
+    fn row() -> HostReport {
+        HostReport {
+            index: 3,
+            name: "web01".to_owned(),
+            address: "192.0.2.1".to_owned(),
+            groups: vec!["web".to_owned()],
+            outcome: Outcome { status: Status::Partial, reason: Reason::ConnectionLost, detail: Evidence::new("reset") },
+            os: None,
+            privilege: None,
+            scanned_at: "2026-01-02T03:04:05.678Z".to_owned(),
+            duration_ms: 12,
+            findings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_recorded_host_reads_back_as_it_was_to_the_byte() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let answers =
+            [("one".to_owned(), answered_with("out\u{0}\n\n", "err", 3)), ("two".to_owned(), not_run(State::NeedsRoot))];
+        let transcript = Transcript::from_answers(answers, false);
+        write_record(directory.path(), Recorded::new(&row(), true), &transcript).expect("written");
+        let (host, read) = read_record(directory.path()).expect("read");
+        assert_eq!(read, transcript);
+        assert_eq!(host.row(), row());
+        assert!(host.sudo);
+    }
+
+    #[test]
+    fn a_recording_that_is_none_is_named_with_its_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let error = read_record(directory.path()).expect_err("nothing there");
+        assert!(error.to_string().contains("host.json"), "{error}");
+        fs::write(directory.path().join("host.json"), "{").expect("written");
+        assert!(matches!(read_record(directory.path()), Err(RecordError::Json { .. })));
+    }
 }

@@ -347,6 +347,31 @@ impl FrameReader {
     }
 }
 
+/// The two streams with which a host whose answers are these would answer this script, for the simulated fleet; `None` when the text is no script of
+/// ours. A step without an answer is answered as if its program were missing.
+pub fn replayed(script: &str, answers: &Transcript) -> Option<(Vec<u8>, Vec<u8>)> {
+    let nonce = script.lines().find_map(|line| line.strip_prefix("N="))?;
+    let mut streams = (Vec::new(), Vec::new());
+    let mark = |words: String, streams: &mut (Vec<u8>, Vec<u8>)| {
+        let mark = format!("\n@{nonce} {words}\n").into_bytes();
+        streams.0.extend_from_slice(&mark);
+        streams.1.extend_from_slice(&mark);
+    };
+    for id in script.lines().filter_map(|line| line.strip_prefix("ask ")?.split(' ').next()) {
+        mark(format!("B {id}"), &mut streams);
+        match answers.answers.get(id) {
+            Some(answer) => {
+                streams.0.extend_from_slice(&answer.stdout);
+                streams.1.extend_from_slice(&answer.stderr);
+                mark(format!("E {id} {} {}", answer.exit, answer.state.as_str()), &mut streams);
+            }
+            None => mark(format!("E {id} 127 {}", State::Missing.as_str()), &mut streams),
+        }
+    }
+    mark("Z end".to_owned(), &mut streams);
+    Some(streams)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -470,6 +495,22 @@ pub(crate) mod tests {
         let mut reader = reader();
         assert!(!reader.feed(Stream::Stdout, &[b'y'; 5000]));
         assert!(reader.finish().is_empty());
+    }
+
+    #[test]
+    fn a_replayed_host_answers_as_the_real_one_did() {
+        let command = ReadOnlyCommand::new(Program::Cat, &["/one"], Rights::Any).expect("permitted");
+        let script = Script::new(NONCE, &[Step::new("one", command.clone()), Step::new("two", command)], Become::No);
+        let recorded = Transcript::from_answers([("one".to_owned(), answered_with("out\n\nput", "err\n", 7))], true);
+        let (stdout, stderr) = replayed(script.text(), &recorded).expect("a script");
+        let mut reader = FrameReader::new(&script, OutputLimits::default());
+        assert!(reader.feed(Stream::Stdout, &stdout) && reader.feed(Stream::Stderr, &stderr));
+        let transcript = reader.finish();
+        assert!(transcript.is_complete());
+        let one = transcript.answer("one").expect("answered");
+        assert_eq!((one.exit, one.text().as_str(), one.error_text().as_str()), (7, "out\n\nput", "err\n"));
+        assert!(matches!(transcript.answer("two"), Err(Why::ToolMissing(_))));
+        assert!(replayed("echo hello", &recorded).is_none());
     }
 
     #[test]

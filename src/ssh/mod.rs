@@ -1,1 +1,70 @@
-//! (being written)
+//! Talking to a host over SSH: reach it, know it, log in, run one script, each step bounded in time.
+//!
+//! ```text
+//! connect.rs      name -> addresses -> TCP -> key exchange, on a stream that dies with its owner
+//! known_hosts.rs  is this the host we know (pure)
+//! auth.rs         which keys to offer, loaded once for the fleet
+//! session.rs      Session: connect, then run one script over one channel
+//! ```
+
+mod auth;
+mod connect;
+mod known_hosts;
+mod session;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use auth::{CredentialError, Credentials, KeySources};
+pub use known_hosts::{HostKey, Known, KnownHosts, KnownHostsError, KnownKey, Warning, fingerprint};
+pub use session::Session;
+
+/// Which host, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// A name or an address: what is dialled, and what known_hosts is asked for.
+    pub address: String,
+    /// The port.
+    pub port: u16,
+    /// The login.
+    pub user: String,
+    /// The only key to offer; without one, those of the agent and the usual files. It must be among [`KeySources::files`].
+    pub private_key: Option<PathBuf>,
+}
+
+/// How long each phase of a conversation may take. The sum is not bounded here but by whoever drops the future, which frees everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From a name to its addresses. Default 5 s.
+    pub resolve: Duration,
+    /// The TCP connection, over all addresses of the host. Default 5 s.
+    pub connect: Duration,
+    /// To the first byte of the server, and then again for the key exchange. Default 15 s.
+    pub handshake: Duration,
+    /// The login with key files. Default 15 s.
+    pub auth: Duration,
+    /// The login where the agent holds a key, for it may wait for a person to touch or confirm. Default 60 s.
+    pub agent: Duration,
+    /// Opening the session. Default 15 s.
+    pub session: Duration,
+    /// To the first byte of output: longer means a login shell that hangs in its start-up files. Default 30 s.
+    pub first_output: Duration,
+    /// The whole script. Default 60 s.
+    pub run: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            resolve: seconds(5),
+            connect: seconds(5),
+            handshake: seconds(15),
+            auth: seconds(15),
+            agent: seconds(60),
+            session: seconds(15),
+            first_output: seconds(30),
+            run: seconds(60),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! From totals and journal to reports and an exit status: the end of a scan, a replay and the demo.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use super::args::FailOn;
+use super::error::Error;
+use super::{ExitStatus, warn};
+use crate::journal::Journal;
+use crate::model::FleetReport;
+use crate::report::{FORMATS, Output, Sink, Terminal, open_all, write_all, write_terminal};
+
+/// Which reports, and what counts.
+#[derive(Debug, Args)]
+pub(super) struct OutputArgs {
+    /// Write a report: `json=PATH`, `csv=PATH`, `text=PATH`; `-` is standard output; may be given several times
+    #[arg(short, long, value_name = "FORMAT=PATH")]
+    pub(super) output: Vec<String>,
+    /// Least severity of a failed check that changes the exit status
+    #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high")]
+    pub(super) fail_on: FailOn,
+}
+
+/// Reports whose destinations were found writable.
+pub(super) struct Reports {
+    sinks: Vec<Sink>,
+    fail_on: FailOn,
+    /// Whether a report takes standard output, so that the summary does not.
+    stdout_taken: bool,
+}
+
+impl OutputArgs {
+    /// Opens every destination, before anything else is done.
+    pub(super) fn open(&self) -> Result<Reports, Error> {
+        let mut faults = Vec::new();
+        let mut outputs: Vec<Output> = Vec::new();
+        for text in &self.output {
+            match text.parse() {
+                Ok(output) => outputs.push(output),
+                Err(error) => faults.push(said(&error)),
+            }
+        }
+        let stdout_taken = outputs.iter().any(Output::is_stdout);
+        let sinks = open_all(outputs).unwrap_or_else(|errors| {
+            faults.extend(errors.iter().map(|error| said(error)));
+            Vec::new()
+        });
+        if faults.is_empty() {
+            return Ok(Reports { sinks, fail_on: self.fail_on, stdout_taken });
+        }
+        let formats: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
+        Err(Error::new(faults.join("\n  ")).hint(format!("an output is FORMAT=PATH; formats are {}", formats.join(", "))))
+    }
+}
+
+/// An error with its causes on one line.
+fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+impl Reports {
+    /// Writes every report, then the summary, and says how the process ends. A report that cannot be written does not keep the others from it.
+    pub(super) fn write(self, report: &FleetReport, journal: &Journal, interrupted: bool) -> Result<ExitStatus, Error> {
+        let status = match ExitStatus::of(report, self.fail_on.severity()) {
+            _ if interrupted => ExitStatus::Interrupted,
+            status => status,
+        };
+        let errors = write_all(report, journal, self.sinks);
+        if !self.stdout_taken {
+            let terminal = Terminal::of_stdout().concluding(format!("exit status {}: {}", status.code(), status.meaning()));
+            let mut out = io::BufWriter::new(io::stdout().lock());
+            let written = write_terminal(report, journal, &terminal, &mut out)
+                .map_err(|error| Error::because("the summary was not written", error));
+            let flushed = out.flush();
+            match (written, flushed) {
+                // Whoever reads has had enough: `fleetscan scan .. | head`.
+                (_, Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                (Err(error), _) => return Err(error),
+                (Ok(()), _) => {}
+            }
+        }
+        match errors.split_first() {
+            None => Ok(status),
+            Some((first, _)) => {
+                errors.iter().for_each(|error| warn(&said(error)));
+                Err(Error::new(format!("{first}; the scan itself ended with status {}", status.code())))
+            }
+        }
+    }
+}

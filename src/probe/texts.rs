@@ -1,0 +1,124 @@
+//! What `grep -H` prints of several files: `FILE:LINE` on standard output, `grep: FILE: REASON` on standard error.
+
+use super::files::glob_matches;
+use super::{Answer, Transcript};
+use crate::model::Why;
+
+/// The lines of several files, and what could not be read of them.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    lines: Vec<(String, String)>,
+    complaints: Vec<(String, String)>,
+}
+
+impl Texts {
+    /// The answer of a step that ran `grep -H` on files.
+    ///
+    /// # Errors
+    /// As [`Transcript::answer`]; also where grep did not understand its arguments.
+    pub(super) fn of(answers: &Transcript, step: &str) -> Result<Self, Why> {
+        Self::read(answers.answer(step)?)
+    }
+
+    fn read(answer: &Answer) -> Result<Self, Why> {
+        let mut texts = Self::default();
+        for line in answer.text().lines() {
+            // A file with bytes that are no text is named instead of shown.
+            let binary = line.strip_prefix("Binary file ").and_then(|rest| rest.strip_suffix(" matches"));
+            let binary =
+                binary.or_else(|| line.strip_prefix("grep: ").and_then(|rest| rest.strip_suffix(": binary file matches")));
+            match (binary, line.split_once(':')) {
+                (Some(path), _) => texts.complaints.push((path.to_owned(), "it holds bytes that are no text".to_owned())),
+                (None, Some((path, text))) if path.starts_with('/') => texts.lines.push((path.to_owned(), text.to_owned())),
+                _ => return Err(Why::CouldNotBeParsed(format!("`{}` printed a line without a file name", answer.command))),
+            }
+        }
+        for line in answer.error_text().lines() {
+            let line = line.trim();
+            let complaint = line.strip_prefix("grep: ").and_then(|rest| rest.rsplit_once(": "));
+            match complaint {
+                Some((path, reason)) if path.starts_with('/') => texts.complaints.push((path.to_owned(), reason.to_owned())),
+                _ if line.is_empty() => {}
+                _ => return Err(Why::ProbeFailed(format!("`{}`: {line}", answer.command))),
+            }
+        }
+        Ok(texts)
+    }
+
+    /// The lines of a file; `None` where there is no such file.
+    ///
+    /// # Errors
+    /// Needs-root where it could not be read.
+    pub(super) fn file(&self, path: &str) -> Result<Option<Vec<&str>>, Why> {
+        if self.complaint(path)? {
+            return Ok(None);
+        }
+        Ok(Some(self.lines.iter().filter(|(file, _)| file == path).map(|(_, line)| line.as_str()).collect()))
+    }
+
+    /// True where a file is known to be absent.
+    fn complaint(&self, path: &str) -> Result<bool, Why> {
+        match self.complaints.iter().find(|(named, _)| named == path) {
+            None => Ok(false),
+            Some((_, reason)) => match reason.as_str() {
+                "No such file or directory" | "Not a directory" | "Is a directory" => Ok(true),
+                "Permission denied" => Err(Why::NeedsRoot(format!("the login may not read `{path}`"))),
+                reason => Err(Why::ProbeFailed(format!("`{path}`: {reason}"))),
+            },
+        }
+    }
+
+    /// Every file that was read, in the order in which it was, with its lines, where directory and name match.
+    ///
+    /// # Errors
+    /// As [`Self::file`], for the first that matches and could not be read.
+    pub(super) fn matching(&self, pattern: &str) -> Result<Vec<(&str, Vec<&str>)>, Why> {
+        let Some((directory, last)) = pattern.rsplit_once('/') else { return Ok(Vec::new()) };
+        let matches = |path: &str| {
+            path.rsplit_once('/').is_some_and(|(parent, name)| parent == directory && (name == last || glob_matches(last, name)))
+        };
+        for (path, _) in &self.complaints {
+            if matches(path) || path == directory || path == pattern {
+                self.complaint(path)?;
+            }
+        }
+        let mut files: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (path, line) in self.lines.iter().filter(|(path, _)| matches(path)) {
+            match files.last_mut() {
+                Some((last, lines)) if last == path => lines.push(line),
+                _ => files.push((path, vec![line])),
+            }
+        }
+        files.sort_by(|a, b| a.0.cmp(b.0));
+        Ok(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::script::tests::answered_with;
+
+    #[test]
+    fn a_file_that_is_missing_is_none_and_one_that_may_not_be_read_needs_root() {
+        let answer = answered_with(
+            "/etc/a:one\n/etc/a:two:three\n/etc/d/x.conf:four\nBinary file /etc/d/y.conf matches\n",
+            "grep: /etc/b: No such file or directory\ngrep: /etc/c: Permission denied\n",
+            2,
+        );
+        let texts = Texts::read(&answer).expect("texts");
+        assert_eq!(texts.file("/etc/a"), Ok(Some(vec!["one", "two:three"])));
+        assert_eq!(texts.file("/etc/b"), Ok(None));
+        assert!(matches!(texts.file("/etc/c"), Err(Why::NeedsRoot(_))));
+        assert_eq!(texts.matching("/etc/d/x*"), Ok(vec![("/etc/d/x.conf", vec!["four"])]));
+        assert!(matches!(texts.matching("/etc/d/*.conf"), Err(Why::ProbeFailed(_))));
+    }
+
+    #[test]
+    fn an_option_that_grep_does_not_know_is_a_failure_and_not_an_empty_file() {
+        assert!(matches!(
+            Texts::read(&answered_with("", "grep: invalid option -- 'R'\nBusyBox v1.20\n", 1)),
+            Err(Why::ProbeFailed(_))
+        ));
+    }
+}

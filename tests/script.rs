@@ -1,0 +1,135 @@
+//! The probe script in the shells that hosts really have.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fleetscan::command::{Become, Fragment, Program, ReadOnlyCommand, Rights, STEP_LIMIT, Script, Step, Stream};
+use fleetscan::model::Why;
+use fleetscan::probe::{FrameReader, OutputLimits, State, Transcript};
+
+const NONCE: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+/// The shells that `/bin/sh` may be. `.ci/run` installs them; a missing one fails the test.
+const SHELLS: &[&[&str]] = &[&["dash", "-s"], &["bash", "--posix", "-s"], &["busybox", "ash", "-s"], &["mksh", "-s"]];
+
+fn run(shell: &[&str], script: &Script) -> Transcript {
+    run_text(shell, script, script.text())
+}
+
+fn run_text(shell: &[&str], script: &Script, text: &str) -> Transcript {
+    let mut child = Command::new(shell[0])
+        .args(&shell[1..])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("`{}` must be installed for this test: {error}", shell[0]));
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(text.as_bytes()).expect("the script is taken");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let mut reader = FrameReader::new(script, OutputLimits::default());
+    assert!(reader.feed(Stream::Stdout, &output.stdout) && reader.feed(Stream::Stderr, &output.stderr));
+    let transcript = reader.finish();
+    assert!(
+        transcript.is_complete(),
+        "{shell:?}: {}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    transcript
+}
+
+fn program(program: Program, arguments: &[&str]) -> ReadOnlyCommand {
+    ReadOnlyCommand::new(program, arguments, Rights::Any).expect("permitted")
+}
+
+#[test]
+fn answers_are_whole_and_exit_statuses_are_kept_in_every_shell() {
+    let steps = [
+        Step::new("passwd", program(Program::Cat, &["/etc/passwd"])),
+        Step::new("missing-file", program(Program::Cat, &["/no such/file's name"])),
+        Step::new("missing-tool", program(Program::RcStatus, &["-a"])),
+        Step::new("tools", ReadOnlyCommand::fragment(Fragment::Tools, &["cat", "no-such-tool"], Rights::Any).expect("permitted")),
+        Step::new(
+            "matching",
+            ReadOnlyCommand::fragment(
+                Fragment::ReadMatching,
+                &["/proc/sys/net/ipv4/conf/*/forwarding", "/no/such/*"],
+                Rights::Any,
+            )
+            .expect("permitted"),
+        ),
+    ];
+    for shell in SHELLS {
+        let transcript = run(shell, &Script::new(NONCE, &steps, Become::No));
+        let passwd = transcript.text("passwd").expect("readable");
+        assert_eq!(passwd, std::fs::read_to_string("/etc/passwd").expect("readable"), "{shell:?}");
+        let missing = transcript.answer("missing-file").expect("answered");
+        assert_eq!(missing.exit, 1, "{shell:?}");
+        assert!(missing.complaint().contains("No such file"), "{shell:?}: {}", missing.complaint());
+        assert!(matches!(transcript.text("missing-tool"), Err(Why::ToolMissing(_))), "{shell:?}");
+        let tools = transcript.text("tools").expect("answered");
+        assert!(tools.starts_with("cat=/") && !tools.contains("no-such-tool"), "{shell:?}: {tools}");
+        let matching = transcript.text("matching").unwrap_or_else(|why| panic!("{shell:?}: {why:?}"));
+        assert!(
+            matching.lines().any(|line| line.starts_with("/proc/sys/net/ipv4/conf/all/forwarding:")),
+            "{shell:?}: {matching}"
+        );
+    }
+}
+
+#[test]
+fn a_step_that_hangs_is_ended_at_its_limit_and_the_next_one_is_asked_in_every_shell() {
+    // The one thing permitted that never ends by itself: a read of what nobody writes.
+    let directory = tempfile::tempdir().expect("a directory");
+    let pipe = directory.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let hang = program(Program::Cat, &[pipe.to_str().expect("plain")]);
+    let steps = [Step::new("hang", hang).within(Duration::from_secs(1)), Step::new("after", program(Program::Id, &["-u"]))];
+    let script = Script::new(NONCE, &steps, Become::No);
+    // As it is, and as on a host without timeout(1), where the script watches by itself.
+    for text in [script.text().to_owned(), script.text().replace("timeout -", "no-such-timeout -")] {
+        for shell in SHELLS {
+            let begun = Instant::now();
+            let transcript = run_text(shell, &script, &text);
+            assert!(matches!(transcript.answer("hang"), Err(Why::TimedOut(_))), "{shell:?}");
+            assert!(transcript.text("after").is_ok(), "{shell:?}");
+            assert!(begun.elapsed() < STEP_LIMIT, "{shell:?} took {:?}", begun.elapsed());
+        }
+    }
+}
+
+#[test]
+fn a_script_cut_off_on_its_way_runs_nothing_in_every_shell() {
+    let steps = [Step::new("passwd", program(Program::Cat, &["/etc/passwd"]))];
+    let script = Script::new(NONCE, &steps, Become::No);
+    for shell in SHELLS {
+        let text = &script.text()[..script.text().len() - 30];
+        let mut child = Command::new(shell[0])
+            .args(&shell[1..])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the shell starts");
+        child.stdin.take().expect("stdin").write_all(text.as_bytes()).expect("taken");
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{shell:?}");
+    }
+}
+
+#[test]
+fn what_a_command_prints_cannot_end_its_frame() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("hostile");
+    std::fs::write(&file, format!("\n@{} E hostile 0 done\n\n@ Z end\n@", NONCE.to_uppercase())).expect("written");
+    let steps = [Step::new("hostile", program(Program::Cat, &[file.to_str().expect("plain")]))];
+    for shell in SHELLS {
+        let transcript = run(shell, &Script::new(NONCE, &steps, Become::No));
+        let answer = transcript.answer("hostile").expect("answered");
+        assert_eq!(answer.state, State::Done);
+        assert_eq!(answer.text(), std::fs::read_to_string(&file).expect("readable"), "{shell:?}");
+    }
+}
