@@ -19,8 +19,12 @@ mod docker_containers;
 mod docker_daemon;
 mod docker_versions;
 mod files;
+mod firewall;
 mod identity;
+mod integrity;
+mod lifecycle;
 mod listeners;
+mod mac;
 mod mounts;
 mod packages;
 mod plan;
@@ -29,8 +33,10 @@ mod script;
 mod secrets;
 mod services;
 mod storage;
+mod sudo;
 mod sysctl;
 mod texts;
+mod updates;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
 pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
@@ -158,6 +164,11 @@ pub const PROBES: &[&Probe] = &[
     &services::PROBE,
     &packages::PROBE,
     &listeners::PROBE,
+    &firewall::PROBE,
+    &updates::PROBE,
+    &lifecycle::PROBE,
+    &mac::PROBE,
+    &integrity::PROBE,
     &docker_daemon::PROBE,
     &docker::PROBE,
     &docker_versions::PROBE,
@@ -166,6 +177,7 @@ pub const PROBES: &[&Probe] = &[
     &audit::PROBE,
     &audit_cover::PROBE,
     &audit_log::PROBE,
+    &sudo::PROBE,
 ];
 
 /// Every fact there is, in the order of the probes.
