@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::{FactSpec, Input, Kind, Output, Probe, Wanted, no_secrets};
 use crate::command::{Program, ReadOnlyCommand, Rights, Step};
-use crate::model::{FactRef, Value, Why};
+use crate::model::{FactRef, Why};
 
 pub(super) const PROBE: Probe = Probe { name: "lifecycle", facts: FACTS, needs, steps, parse, redact: no_secrets };
 
@@ -141,6 +141,7 @@ fn day_of(seconds: i64) -> Option<Date> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Value;
     use crate::probe::script::tests::{answered, facts_of};
 
     fn support(release: &str, now: &str) -> [Result<Value, Why>; 2] {
