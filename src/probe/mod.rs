@@ -15,6 +15,7 @@ mod audit_cover;
 mod audit_log;
 mod audit_rules;
 mod docker;
+mod docker_containers;
 mod docker_daemon;
 mod docker_versions;
 mod files;
@@ -32,6 +33,7 @@ mod script;
 mod secrets;
 mod services;
 mod storage;
+mod sudo;
 mod sysctl;
 mod texts;
 mod updates;
@@ -170,10 +172,12 @@ pub const PROBES: &[&Probe] = &[
     &docker_daemon::PROBE,
     &docker::PROBE,
     &docker_versions::PROBE,
+    &docker_containers::PROBE,
     &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,
     &audit_log::PROBE,
+    &sudo::PROBE,
 ];
 
 /// Every fact there is, in the order of the probes.
