@@ -27,11 +27,14 @@ mod listeners;
 mod mac;
 mod mounts;
 mod packages;
+mod pam;
 mod plan;
 mod record;
 mod script;
 mod secrets;
 mod services;
+mod shell_login;
+mod sshd;
 mod storage;
 mod sudo;
 mod sysctl;
@@ -178,6 +181,9 @@ pub const PROBES: &[&Probe] = &[
     &audit_cover::PROBE,
     &audit_log::PROBE,
     &sudo::PROBE,
+    &sshd::PROBE,
+    &shell_login::PROBE,
+    &pam::PROBE,
 ];
 
 /// Every fact there is, in the order of the probes.
