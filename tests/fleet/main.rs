@@ -41,6 +41,7 @@ const FLEET: &[Member] = &[
     // The same container with another login: sudo wants a terminal there, and a scan has none.
     Member { service: "noexec", ..member("requiretty", "typist", true, "unprivileged") },
     member("no-engine", "root", false, "good"),
+    member("systemd", "root", false, "good"),
     member("engine", "root", false, "containers"),
     member("audit", "root", false, "containers"),
     member("dropbear", "root", false, "embedded"),
