@@ -32,7 +32,7 @@ fn temporary() -> tempfile::TempDir {
 fn wrong_input_of_every_kind_is_one_error_that_names_it_and_exit_status_2_and_no_report() {
     let directory = temporary();
     let path = directory.path();
-    fs::write(path.join("hosts"), "web01\nweb02 ansible_port=seven\n[bad\nweb[3:1]\n").expect("written");
+    fs::write(path.join("hosts"), "web01\nweb02 ansible_port=seven\nweb[3:1]\n[bad\n").expect("written");
     fs::write(path.join("good"), "web01 ansible_host=192.0.2.1\n").expect("written");
     fs::create_dir(path.join("packs")).expect("made");
     fs::write(path.join("packs/a.yaml"), "checks:\n- id: x\n  nonsense: true\n").expect("written");

@@ -1,7 +1,7 @@
 //! Asking a host and understanding its answers.
 //!
 //! A [`Probe`] owns facts: it says which steps answer them and parses the answers. [`plan`] takes the facts that the checks want and gives the least set
-//! of steps; [`script`] reads the framed answers into a [`Transcript`]; [`facts`] lets every probe parse its part. One file per topic.
+//! of steps; [`FrameReader`] reads the framed answers into a [`Transcript`]; [`facts`] lets every probe parse its part. One file per topic.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,12 +143,6 @@ pub struct Probe {
 
 /// For a probe whose facts come from its own steps alone.
 pub(crate) fn needs_nothing(_: &Wanted) -> Vec<FactRef> {
-    Vec::new()
-}
-
-/// For a probe whose facts all follow from others.
-#[cfg_attr(not(test), expect(dead_code, reason = "for derived facts"))]
-pub(crate) fn asks_nothing(_: &Wanted) -> Vec<Step> {
     Vec::new()
 }
 
