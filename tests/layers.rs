@@ -24,7 +24,17 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         (
             "cli",
             vec![
-                "model", "command", "inventory", "advisory", "check", "journal", "report", "ssh", "local", "probe", "scan",
+                "model",
+                "command",
+                "inventory",
+                "advisory",
+                "check",
+                "journal",
+                "report",
+                "ssh",
+                "local",
+                "probe",
+                "scan",
                 "simulate",
             ],
         ),
@@ -78,10 +88,13 @@ fn rooms_import_only_what_the_table_allows() {
     let mut faults = Vec::new();
     for (file, room, code) in files() {
         let may = allowed.get(room.as_str()).unwrap_or_else(|| panic!("src/{file}: the room `{room}` is not in the table"));
-        let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
+        let code: String =
+            code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
         for found in named.captures_iter(&code) {
             let list = found.get(1).or(found.get(2)).map(|group| group.as_str()).unwrap_or_default();
-            for word in list.split(',').map(|word| word.trim().split("::").next().unwrap_or_default()).filter(|word| !word.is_empty()) {
+            for word in
+                list.split(',').map(|word| word.trim().split("::").next().unwrap_or_default()).filter(|word| !word.is_empty())
+            {
                 if word != room && allowed.contains_key(word) && !may.contains(&word) {
                     faults.push(format!("src/{file} names `{word}`"));
                 }
@@ -97,7 +110,8 @@ fn crates_stay_in_their_rooms() {
     for (file, room, code) in files() {
         for (name, places) in CONFINED {
             let named = Regex::new(&format!(r"(?m)^\s*use {name}\b|[^\w:]{name}::")).expect("a pattern");
-            let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
+            let code: String =
+                code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
             let here = places.iter().any(|place| *place == room || *place == file);
             if !here && named.is_match(&code) {
                 faults.push(format!("src/{file} names the crate `{name}`"));

@@ -18,7 +18,8 @@ use tokio::sync::watch;
 /// A recorded host, one of those the demo plays.
 fn recorded() -> Arc<Transcript> {
     let hosts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts");
-    let mut directories: Vec<_> = std::fs::read_dir(hosts).expect("recorded hosts").map(|entry| entry.expect("an entry").path()).collect();
+    let mut directories: Vec<_> =
+        std::fs::read_dir(hosts).expect("recorded hosts").map(|entry| entry.expect("an entry").path()).collect();
     directories.sort();
     let (_, answers) = read_record(directories.first().expect("a recorded host")).expect("readable");
     Arc::new(answers)
@@ -133,7 +134,8 @@ async fn every_way_to_misbehave_is_a_row_with_its_own_reason_and_spoils_no_other
 async fn a_host_cut_off_in_the_middle_passes_no_check_whose_facts_did_not_arrive() {
     let answers = recorded();
     let (_keep, cancel) = never();
-    let (_, rows) = sweep(vec![Behaviour::Replay(answers.clone()), Behaviour::CutOff(answers)], Setting::default(), cancel, |_| {}).await;
+    let (_, rows) =
+        sweep(vec![Behaviour::Replay(answers.clone()), Behaviour::CutOff(answers)], Setting::default(), cancel, |_| {}).await;
     let [whole, cut] = rows.as_slice() else { panic!("two rows") };
     let mut unknown = 0;
     for (whole, cut) in whole.findings.iter().zip(&cut.findings) {
@@ -214,7 +216,8 @@ async fn the_second_interrupt_gives_up_the_running_hosts_at_once() {
 async fn the_deadline_of_the_scan_holds_and_every_host_has_a_row() {
     let (_keep, cancel) = never();
     let begun = Instant::now();
-    let setting = Setting { forks: 2, deadline: Some(Duration::from_secs(2)), host_timeout: Duration::from_secs(60), ..Setting::default() };
+    let setting =
+        Setting { forks: 2, deadline: Some(Duration::from_secs(2)), host_timeout: Duration::from_secs(60), ..Setting::default() };
     let (scanned, rows) = sweep(vec![Behaviour::Stall; 10], setting, cancel, |_| {}).await;
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(!scanned.interrupted, "a deadline is no interruption by a person");
@@ -226,7 +229,8 @@ async fn the_deadline_of_the_scan_holds_and_every_host_has_a_row() {
 async fn a_recorded_scan_replays_to_the_same_findings_and_outcomes() {
     let answers = recorded();
     let directory = tempfile::tempdir().expect("a directory");
-    let setting = Setting { record: Some(directory.path().to_owned()), host_timeout: Duration::from_secs(5), ..Setting::default() };
+    let setting =
+        Setting { record: Some(directory.path().to_owned()), host_timeout: Duration::from_secs(5), ..Setting::default() };
     let (_keep, cancel) = never();
     let behaviours = vec![Behaviour::Replay(answers.clone()), Behaviour::Refuse, Behaviour::CutOff(answers)];
     let (scanned, rows) = sweep(behaviours, setting, cancel, |_| {}).await;
