@@ -73,7 +73,7 @@ pub enum Program {
     Rpm,
     /// `ss -H -tulnp`.
     Ss,
-    /// `sshd -T`, optionally with `-C`.
+    /// `sshd -T`, optionally with `-C`, and `sshd -V`.
     Sshd,
     /// `stat [-L] -c FORMAT PATH...`.
     Stat,
@@ -95,14 +95,16 @@ pub enum Program {
     AptGet,
     /// `apt-config dump`.
     AptConfig,
-    /// `dnf -q -C updateinfo list --security`: from the cache only.
-    Dnf,
     /// `apk info -v` and `apk version -l <`.
     Apk,
     /// `rc-status -a` and `rc-update show`: services under OpenRC.
     RcStatus,
     /// `netstat -tuln` and `netstat -tulnp`, where `ss` is missing.
     Netstat,
+    /// `lastlog -t 90`: who logged in in the last 90 days.
+    Lastlog,
+    /// `lastlog2 -t 90`, where it has replaced lastlog.
+    Lastlog2,
 }
 
 impl Program {
@@ -135,10 +137,11 @@ impl Program {
         Self::FirewallCmd,
         Self::AptGet,
         Self::AptConfig,
-        Self::Dnf,
         Self::Apk,
         Self::RcStatus,
         Self::Netstat,
+        Self::Lastlog,
+        Self::Lastlog2,
     ];
 
     /// The name it is called by; the script finds it in a fixed PATH of system directories.
@@ -171,10 +174,11 @@ impl Program {
             Self::FirewallCmd => "firewall-cmd",
             Self::AptGet => "apt-get",
             Self::AptConfig => "apt-config",
-            Self::Dnf => "dnf",
             Self::Apk => "apk",
             Self::RcStatus => "rc-status",
             Self::Netstat => "netstat",
+            Self::Lastlog => "lastlog",
+            Self::Lastlog2 => "lastlog2",
         }
     }
 
@@ -198,16 +202,16 @@ impl Program {
             Self::Ufw => exactly(&[&["status", "verbose"]]),
             Self::RcStatus => exactly(&[&["-a"]]),
             Self::Netstat => exactly(&[&["-tuln"], &["-tulnp"]]),
+            Self::Lastlog | Self::Lastlog2 => exactly(&[&["-t", "90"]]),
             Self::Id | Self::Uname => only_flags(arguments),
             Self::FirewallCmd => exactly(&[&["--state"], &["--get-default-zone"], &["--list-all-zones"], &["--list-all"]]),
             Self::AptGet => exactly(&[APT_SIMULATION]),
             Self::AptConfig => exactly(&[&["dump"]]),
-            Self::Dnf => exactly(&[&["-q", "-C", "updateinfo", "list", "--security"]]),
             Self::Apk => exactly(&[&["info", "-v"], &["version", "-l", "<"]]),
             Self::Sshd => match arguments {
-                ["-T"] => Ok(()),
+                ["-T"] | ["-V"] => Ok(()),
                 ["-T", "-C", connection] if !connection.starts_with('-') => Ok(()),
-                _ => Err("only `sshd -T` and `sshd -T -C CONNECTION` may be asked".to_owned()),
+                _ => Err("only `sshd -V`, `sshd -T` and `sshd -T -C CONNECTION` may be asked".to_owned()),
             },
             Self::Cat => absolute_paths(arguments),
             Self::Readlink => match arguments {
@@ -230,8 +234,8 @@ impl Program {
                 // A pattern after the flags, then paths: `-f FILE` and `--include` forms are not needed and not had.
                 [flags, pattern, paths @ ..] if !paths.is_empty() => {
                     let letters = flags.strip_prefix('-').unwrap_or("!");
-                    if letters.is_empty() || !letters.chars().all(|letter| "sHrhEiInc".contains(letter)) {
-                        return Err("only the flags -s -H -h -r -E -i -I -n -c may be given to grep".to_owned());
+                    if letters.is_empty() || !letters.chars().all(|letter| "sHrRhEiInc".contains(letter)) {
+                        return Err("only the flags -s -H -h -r -R -E -i -I -n -c may be given to grep".to_owned());
                     }
                     if pattern.starts_with('-') {
                         return Err("a pattern may not begin with `-`".to_owned());
@@ -332,6 +336,8 @@ pub enum Fragment {
     StatMatching,
     /// Which of the paths exist (patterns expanded), what they are and where symbolic links lead: `directory|socket|file|hidden`, path, real path.
     RealPaths,
+    /// `stat -L` of every home directory that /etc/passwd names.
+    Homes,
     /// The command line, user and executable of every process whose name is among the arguments.
     Processes,
     /// The names of all running processes, one a line.
@@ -358,6 +364,7 @@ impl Fragment {
         Self::ReadOrComplain,
         Self::StatMatching,
         Self::RealPaths,
+        Self::Homes,
         Self::Processes,
         Self::ProcessNames,
         Self::DockerContainers,
@@ -376,6 +383,7 @@ impl Fragment {
             Self::ReadOrComplain => "grep -H ''",
             Self::StatMatching => "stat -L",
             Self::RealPaths => "readlink -f",
+            Self::Homes => "stat -L of the homes in /etc/passwd",
             Self::Processes => "cat /proc/PID/{cmdline,status,exe}",
             Self::ProcessNames => "cat /proc/PID/comm",
             Self::DockerContainers => "docker inspect",
@@ -402,6 +410,10 @@ impl Fragment {
 d=${p%/*}; while [ -n "$d" ] && ! [ -e "$d" ]; do d=${d%/*}; done; d=${d:-/}
 [ -r "$d" ] && [ -x "$d" ] || printf '%s: Permission denied\n' "$p" >&2; }; done; :"#
             }
+            Self::Homes => {
+                r#"set --; while IFS=: read -r n p u g c h s; do case $h in /*) set -- "$@" "$h";; esac; done </etc/passwd
+stat -L -c '%a|%u|%g|%U|%G|%F|%n' "$@"; :"#
+            }
             // A path that cannot be seen is hidden, not absent, where a directory above it may not be searched.
             Self::RealPaths => {
                 r#"IFS=; for p in $@; do
@@ -418,7 +430,7 @@ tr '\0' '\n' <"$d/cmdline" 2>/dev/null | while IFS= read -r a || [ -n "$a" ]; do
             Self::ProcessNames => r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" && printf '%s\n' "$n"; done; :"#,
             Self::DockerContainers => {
                 r#"s=unix:///run/docker.sock; i=$($ROOT docker -H $s ps -q --no-trunc) || exit $?
-set -- $i; while [ $# -gt 0 ]; do b=; n=0; while [ $# -gt 0 ] && [ $n -lt 50 ]; do b="$b $1"; n=$((n+1)); shift; done
+printf '%s\n' $i; set -- $i; while [ $# -gt 0 ]; do b=; n=0; while [ $# -gt 0 ] && [ $n -lt 50 ]; do b="$b $1"; n=$((n+1)); shift; done
 $ROOT docker -H $s inspect --type container $b; done; :"#
             }
             Self::DockerImages => {
@@ -446,9 +458,9 @@ exec $ROOT nft -j list ruleset"#
                 r#"case $1 in 4) n=/proc/net/ip_tables_names p=iptables ;; *) n=/proc/net/ip6_tables_names p=ip6tables ;; esac
 e=0 k=
 if [ -e "$n" ]; then k=1
-if c=$(command -v "$p-legacy-save") || c=$(command -v "$p-save"); then $ROOT "$c" || e=$?; else echo no-tool; fi; fi
+if c=$(command -v "$p-legacy-save") || c=$(command -v "$p-save"); then echo '#legacy'; $ROOT "$c" || e=$?; else echo no-tool; fi; fi
 if grep -qs '^nf_tables ' /proc/modules || grep -qs ' nft_do_chain' /proc/kallsyms; then k=1
-if c=$(command -v "$p-nft-save"); then $ROOT "$c" || e=$?; else echo no-nft-tool; fi; fi
+if c=$(command -v "$p-nft-save"); then echo '#nft'; $ROOT "$c" || e=$?; else echo no-nft-tool; fi; fi
 [ -n "$k" ] || echo absent
 exit $e"#
             }
@@ -477,7 +489,8 @@ exit $e"#
             }
             Self::XtablesRuleset if matches!(arguments, ["4" | "6"]) => Ok(()),
             Self::XtablesRuleset => Err("only `4` or `6` may be given".to_owned()),
-            Self::ProcessNames
+            Self::Homes
+            | Self::ProcessNames
             | Self::DockerContainers
             | Self::DockerImages
             | Self::DockerNetworks

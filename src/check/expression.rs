@@ -8,6 +8,7 @@ use cel::objects::{Key, Map};
 use cel::{Context, ExecutionError};
 
 use super::vocabulary::Vocabulary;
+use crate::advisory;
 use crate::model::{FactRef, Facts, Value};
 
 /// A function of ours in expressions.
@@ -28,6 +29,19 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
     FunctionDoc {
         call: "in_network(address, \"10.0.0.0/8\")",
         summary: "Whether an IP address lies in a network; an error where either is not one.",
+    },
+    FunctionDoc {
+        call: "advisories(\"runc\", version)",
+        summary: "The known vulnerabilities of a version of docker-engine, docker-cli, buildkit, containerd, runc or compose: a list of {id, severity, condition, summary, fixed, url, line}, where `fixed` names the versions to move to, `condition` what must be in use for it to matter (authorization-plugin, swarm, firewalld, other-client, or empty), and `line` says it all; an error where the version cannot be compared.",
+    },
+    FunctionDoc { call: "advisory_date()", summary: "The day up to which vulnerabilities are known, such as 2026-08-21." },
+    FunctionDoc {
+        call: "engine_line(version)",
+        summary: "The line of the Docker engine that a version belongs to: {line, known, maintained, ends}; `known` is false for lines newer than the data, `ends` is a date or null.",
+    },
+    FunctionDoc {
+        call: "days_between(\"2026-08-21\", date)",
+        summary: "Days from one date to another, negative where the second is earlier; an error where either is not a date.",
     },
 ];
 
@@ -325,6 +339,21 @@ fn from_cel(value: &cel::Value) -> Result<Value, String> {
     })
 }
 
+fn advisory_value(advisory: &advisory::Match) -> Value {
+    let advisory::Match { id, severity, summary, fixed, url, condition } = advisory;
+    let fixed = fixed.join(", ");
+    let line = format!("{id} ({severity}): {summary}; fixed in {fixed}");
+    Value::record([
+        ("id", id.as_str().into()),
+        ("severity", severity.as_str().into()),
+        ("condition", condition.as_str().into()),
+        ("summary", summary.as_str().into()),
+        ("fixed", fixed.into()),
+        ("url", url.as_str().into()),
+        ("line", line.into()),
+    ])
+}
+
 /// Adds our functions. None of their names is CEL's, so adding cannot fail; a test calls each.
 fn register(context: &mut Context<'static, 'static>) {
     let added = [
@@ -340,6 +369,28 @@ fn register(context: &mut Context<'static, 'static>) {
             let address: std::net::IpAddr = address.parse().map_err(|_| fault("not an IP address"))?;
             let network: ipnet::IpNet = network.parse().map_err(|_| fault("not a network"))?;
             Ok(network.contains(&address))
+        }),
+        context.add_function("advisories", |product: Arc<String>, version: Arc<String>| -> Result<cel::Value, ExecutionError> {
+            let found = advisory::affecting(&product, &version);
+            let found = found.map_err(|error| ExecutionError::function_error("advisories", error.to_string()))?;
+            Ok(to_cel(&Value::List(found.iter().map(advisory_value).collect())))
+        }),
+        // Empty where the table is broken, which no other function takes for a date.
+        context.add_function("advisory_date", || advisory::data_date().unwrap_or_default().to_owned()),
+        context.add_function("engine_line", |version: Arc<String>| -> Result<cel::Value, ExecutionError> {
+            let line = advisory::engine_line(&version);
+            let line = line.map_err(|error| ExecutionError::function_error("engine_line", error.to_string()))?;
+            let known = line.is_some();
+            let line = line.unwrap_or_else(|| advisory::Line { name: String::new(), maintained: false, ends: None });
+            Ok(to_cel(&Value::record([
+                ("line", line.name.into()),
+                ("known", known.into()),
+                ("maintained", line.maintained.into()),
+                ("ends", line.ends.into()),
+            ])))
+        }),
+        context.add_function("days_between", |from: Arc<String>, to: Arc<String>| -> Result<i64, ExecutionError> {
+            advisory::days_between(&from, &to).map_err(|error| ExecutionError::function_error("days_between", error.to_string()))
         }),
     ];
     debug_assert!(added.iter().all(Result::is_ok), "{added:?}");

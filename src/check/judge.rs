@@ -326,4 +326,12 @@ mod tests {
         let body = "  expect: mode_within(sysctl['x'], '0640') && in_network('10.1.2.3', '10.0.0.0/8')\n  examples:\n    pass: {sysctl: {x: '0600'}}\n    fail: {sysctl: {x: '0602'}}\n";
         assert_eq!(load(&check(body)).expect("loads").example_faults(), []);
     }
+
+    #[test]
+    fn advisories_answer_in_expressions() {
+        let body = "  expect: advisories('runc', sysctl['x']).map(a, a.id) == ['CVE-2026-41579'] && engine_line('20.10.24+dfsg1').ends == '2023-12-10' && !engine_line('99.0.0').known && days_between('2026-08-21', '2026-11-23') == 94 && days_between(advisory_date(), '2000-01-01') < 0\n  examples:\n    pass: {sysctl: {x: '1.3.3'}}\n    fail: {sysctl: {x: '1.1.11'}}\n";
+        let set = load(&check(body)).expect("loads");
+        assert_eq!(set.example_faults(), []);
+        assert!(matches!(verdict(&set, &[sysctl("a-commit")]).verdict, Verdict::Unknown(_)));
+    }
 }

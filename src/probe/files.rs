@@ -1,8 +1,8 @@
 //! Modes and owners of files: single paths, and everything that a pattern matches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FactSpec, Input, Kind, Output, Probe, Wanted, accounts, needs_nothing, no_secrets};
+use super::{FactSpec, Input, Kind, Output, Probe, Transcript, Wanted, accounts, needs_nothing, no_secrets};
 use crate::command::{Fragment, Program, ReadOnlyCommand, Rights, Step};
 use crate::model::{Value, Why};
 
@@ -97,23 +97,23 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
 }
 
 fn parse(input: &Input<'_>, output: &mut Output) {
-    for path in input.wanted.keys("file") {
-        output.set_keyed("file", path, file(input, path));
+    let paths = input.wanted.keys("file");
+    if !paths.is_empty() {
+        let stats = ["file-stat", "file-stat-root"].map(|step| Stats::of(input.answers, step));
+        for path in paths {
+            output.set_keyed("file", path, file(&stats, path));
+        }
     }
-    let patterns = input.wanted.keys("files");
-    if patterns.is_empty() {
-        return;
-    }
-    for pattern in patterns {
+    for pattern in input.wanted.keys("files") {
         output.set_keyed("files", pattern, matching(input, pattern));
     }
 }
 
 /// What `stat` and `ls` say of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Metadata {
-    mode: String,
-    uid: i64,
+pub(super) struct Metadata {
+    pub(super) mode: String,
+    pub(super) uid: i64,
     gid: i64,
     owner: String,
     group: String,
@@ -157,50 +157,83 @@ fn stat_line(line: &str) -> Option<(&str, Metadata)> {
     Some((*path, metadata))
 }
 
-fn file(input: &Input<'_>, path: &str) -> Result<Value, Why> {
-    match stat_of(input, "file-stat", path) {
-        Err(Why::NeedsRoot(_)) if often_closed(path) => stat_of(input, "file-stat-root", path),
-        other => other,
-    }
+fn file(files: &[Result<Stats, Why>], path: &str) -> Result<Value, Why> {
+    let of = |stats: Option<&Result<Stats, Why>>| match stats {
+        Some(Ok(stats)) => stats.file(path),
+        Some(Err(why)) => Err(why.clone()),
+        None => Err(Why::NotAnswered("no step asked for it".to_owned())),
+    };
+    let found = match of(files.first()) {
+        Err(Why::NeedsRoot(_)) if often_closed(path) => of(files.get(1))?,
+        other => other?,
+    };
+    let exists = found.is_some();
+    let nothing = || Metadata {
+        mode: "0000".to_owned(),
+        uid: -1,
+        gid: -1,
+        owner: String::new(),
+        group: String::new(),
+        kind: String::new(),
+    };
+    Ok(found.unwrap_or_else(nothing).record(("exists", exists.into())))
 }
 
-/// The record of `path` from a step that asked `stat` for many: each is either a line on standard output or a complaint on standard error.
-fn stat_of(input: &Input<'_>, step: &str, path: &str) -> Result<Value, Why> {
-    let answer = input.answers.answer(step)?;
-    let text = answer.text();
-    if let Some((_, metadata)) = text.lines().filter_map(stat_line).find(|(named, _)| *named == path) {
-        return Ok(metadata.record(("exists", true.into())));
+/// The answer of a step that asked `stat` for many paths: each is in a line on standard output or in a complaint on standard error.
+pub(super) struct Stats {
+    found: BTreeMap<String, Metadata>,
+    complaints: Complaints,
+}
+
+impl Stats {
+    pub(super) fn of(answers: &Transcript, step: &str) -> Result<Self, Why> {
+        let answer = answers.answer(step)?;
+        let text = answer.text();
+        let found = text.lines().filter_map(stat_line).map(|(path, metadata)| (path.to_owned(), metadata)).collect();
+        Ok(Self { found, complaints: Complaints::of(&answer.error_text()) })
     }
-    let complaints = answer.error_text();
-    match complaint_about(&complaints, path) {
-        Some(line) if is_absence(line) => {
-            let nothing = Metadata {
-                mode: "0000".into(),
-                uid: -1,
-                gid: -1,
-                owner: String::new(),
-                group: String::new(),
-                kind: String::new(),
-            };
-            Ok(nothing.record(("exists", false.into())))
+
+    /// `None` where there is no such file.
+    pub(super) fn file(&self, path: &str) -> Result<Option<Metadata>, Why> {
+        if let Some(metadata) = self.found.get(path) {
+            return Ok(Some(metadata.clone()));
         }
-        Some(line) if line.ends_with("Permission denied") => {
-            Err(Why::NeedsRoot(format!("`{path}` lies in a directory that the login may not search")))
+        match self.complaints.about(path) {
+            Some(reason) if is_absence(reason) => Ok(None),
+            Some("Permission denied") => {
+                Err(Why::NeedsRoot(format!("`{path}` lies in a directory that the login may not search")))
+            }
+            Some(reason) => Err(Why::ProbeFailed(format!("`{path}`: {reason}"))),
+            None => Err(Why::CouldNotBeParsed(format!("`stat` says nothing of `{path}`"))),
         }
-        Some(line) => Err(Why::ProbeFailed(line.trim().to_owned())),
-        None => Err(Why::CouldNotBeParsed(format!("`stat` says nothing of `{path}`"))),
     }
 }
 
-/// GNU tools quote a path in what they say of it, busybox only sometimes does.
-fn complaint_about<'a>(complaints: &'a str, path: &str) -> Option<&'a str> {
-    let quoted = format!("'{path}': ");
-    let bare = format!(" {path}: ");
-    complaints.lines().find(|line| line.contains(&quoted) || line.contains(&bare))
+/// What programs say of files on standard error: `stat: cannot statx 'PATH': REASON`, `ls: PATH: REASON`, `PATH: REASON`.
+struct Complaints {
+    reasons: BTreeMap<String, String>,
 }
 
-fn is_absence(complaint: &str) -> bool {
-    complaint.ends_with("No such file or directory") || complaint.ends_with("Not a directory")
+impl Complaints {
+    fn of(text: &str) -> Self {
+        let complaint = |line: &str| {
+            let (before, reason) = line.trim().rsplit_once(": ")?;
+            // GNU tools quote a path, busybox only sometimes does.
+            let path = &before[before.find('/')?..];
+            let quoted = before.contains("'/");
+            let path = if quoted { path.strip_suffix('\'').unwrap_or(path) } else { path };
+            Some((path.to_owned(), reason.to_owned()))
+        };
+        Self { reasons: text.lines().filter_map(complaint).collect() }
+    }
+
+    fn about(&self, path: &str) -> Option<&str> {
+        self.reasons.get(path).map(String::as_str)
+    }
+}
+
+fn is_absence(reason: &str) -> bool {
+    matches!(reason, "No such file or directory" | "Not a directory")
 }
 
 /// The directory and the pattern within it; `None` where the directory is a pattern itself.
@@ -229,16 +262,13 @@ fn matching(input: &Input<'_>, pattern: &str) -> Result<Value, Why> {
 /// From the patterns that the shell expanded with the rights of the login.
 fn expanded(input: &Input<'_>, directory: &str, last: &str) -> Result<Vec<(String, Metadata)>, Why> {
     let answer = input.answers.answer("files")?;
-    let inside = |path: &str| path.rsplit_once('/').is_some_and(|(parent, _)| parent == directory);
-    for line in answer.error_text().lines() {
-        // The fragment's own words for what the login may not see: `PATH: Permission denied`.
-        let hidden = line.strip_suffix(": Permission denied").is_some_and(|path| inside(path));
-        let failed = line.contains(&format!("'{directory}/")) && !is_absence(line);
-        if hidden || failed && line.ends_with("Permission denied") {
-            return Err(Why::NeedsRoot(format!("the login may not list `{directory}`")));
-        }
-        if failed {
-            return Err(Why::ProbeFailed(line.trim().to_owned()));
+    for (path, reason) in Complaints::of(&answer.error_text()).reasons {
+        if path.rsplit_once('/').is_some_and(|(parent, _)| parent == directory) {
+            match reason.as_str() {
+                "Permission denied" => return Err(Why::NeedsRoot(format!("the login may not list `{directory}`"))),
+                reason if is_absence(reason) => {}
+                reason => return Err(Why::ProbeFailed(format!("`{path}`: {reason}"))),
+            }
         }
     }
     let text = answer.text();
@@ -255,14 +285,16 @@ fn expanded(input: &Input<'_>, directory: &str, last: &str) -> Result<Vec<(Strin
 /// From `ls -lnL DIRECTORY...` as root.
 fn listed(input: &Input<'_>, directory: &str, last: &str) -> Result<Vec<(String, Metadata)>, Why> {
     let answer = input.answers.answer("files-root")?;
-    let complaints = answer.error_text();
-    if let Some(line) = complaint_about(&complaints, directory) {
-        return if is_absence(line) { Ok(Vec::new()) } else { Err(Why::ProbeFailed(line.trim().to_owned())) };
+    let complaints = Complaints::of(&answer.error_text());
+    match complaints.about(directory) {
+        None => {}
+        Some(reason) if is_absence(reason) => return Ok(Vec::new()),
+        Some(reason) => return Err(Why::ProbeFailed(format!("`{directory}`: {reason}"))),
     }
     let text = answer.text();
     let heading = format!("{directory}:");
     // With one directory there is no heading before its files; busybox counts only those that exist.
-    let there = |directory: &&&str| complaint_about(&complaints, directory).is_none();
+    let there = |directory: &&&str| complaints.about(directory).is_none();
     let mut open = directories(input.wanted).iter().filter(there).count() == 1;
     let mut seen = open;
     let names = accounts::Names::of(input.answers);

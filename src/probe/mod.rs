@@ -15,11 +15,16 @@ mod audit_cover;
 mod audit_log;
 mod audit_rules;
 mod docker;
+mod docker_containers;
 mod docker_daemon;
 mod docker_versions;
 mod files;
+mod firewall;
 mod identity;
+mod integrity;
+mod lifecycle;
 mod listeners;
+mod mac;
 mod mounts;
 mod packages;
 mod plan;
@@ -28,8 +33,10 @@ mod script;
 mod secrets;
 mod services;
 mod storage;
+mod sudo;
 mod sysctl;
 mod texts;
+mod updates;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
 pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
@@ -157,13 +164,20 @@ pub const PROBES: &[&Probe] = &[
     &services::PROBE,
     &packages::PROBE,
     &listeners::PROBE,
+    &firewall::PROBE,
+    &updates::PROBE,
+    &lifecycle::PROBE,
+    &mac::PROBE,
+    &integrity::PROBE,
     &docker_daemon::PROBE,
     &docker::PROBE,
     &docker_versions::PROBE,
+    &docker_containers::PROBE,
     &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,
     &audit_log::PROBE,
+    &sudo::PROBE,
 ];
 
 /// Every fact there is, in the order of the probes.

@@ -123,7 +123,12 @@ const PROCESSES: &[(&[&str], &[&str])] = &[
     (&["unbound"], &["unbound"]),
     (&["vsftpd"], &["vsftpd"]),
     (&["xinetd"], &["xinetd"]),
+    (&["osqueryd"], &["osqueryd"]),
+    (&["samhain"], &["samhain"]),
+    (&["update-engine"], &["update_engine"]),
+    (&["wazuh-agent"], &["wazuh-agentd"]),
     (&["ypserv"], &["ypserv"]),
+    (&["yum-cron"], &[]),
 ];
 
 fn needs(wanted: &Wanted) -> Vec<FactRef> {
@@ -339,14 +344,16 @@ fn has_init_script(name: &str, input: &Input<'_>) -> bool {
 /// A service where neither systemd nor OpenRC runs: its processes tell whether it is active, the links of the runlevels whether it would be started.
 fn unmanaged_service(unit: &str, input: &Input<'_>, processes: &Result<Vec<String>, Why>) -> Result<Value, Why> {
     let Some(name) = unit.strip_suffix(".service") else { return Ok(service("not-found", "inactive", "unmanaged")) };
-    let Some((_, names)) = PROCESSES.iter().find(|(services, _)| services.contains(&name)).filter(|(_, names)| !names.is_empty())
-    else {
-        return Err(Why::ToolMissing(format!("no service manager runs, and no process tells of `{name}`")));
+    let starts_nothing = input.facts.value("init.name")?.as_str() != Some("init");
+    let names = match PROCESSES.iter().find(|(services, _)| services.contains(&name)) {
+        Some((_, names)) if !names.is_empty() => names,
+        // What leaves no process behind (rules loaded once) was never started where nothing starts services.
+        Some(_) if starts_nothing => return Ok(service("not-found", "inactive", "unmanaged")),
+        _ => return Err(Why::ToolMissing(format!("no service manager runs, and no process tells of `{name}`"))),
     };
     let running = processes.as_ref().map_err(Clone::clone)?.iter().any(|process| names.contains(&process.as_str()));
     let load = if running || has_init_script(name, input) { "loaded" } else { "not-found" };
-    let init = input.facts.value("init.name")?.as_str() == Some("init");
-    let enabled = if init { sysv_enabled(name, input)? } else { "unmanaged" };
+    let enabled = if starts_nothing { "unmanaged" } else { sysv_enabled(name, input)? };
     Ok(service(load, if running { "active" } else { "inactive" }, enabled))
 }
 
@@ -494,7 +501,14 @@ mod tests {
 
     #[test]
     fn without_an_init_system_the_processes_decide_and_what_they_cannot_tell_stays_unknown() {
-        let names = ["service[\"sshd\"]", "service[\"cups\"]", "service[\"cups.socket\"]", "service[\"ufw\"]", "process.names"];
+        let names = [
+            "service[\"sshd\"]",
+            "service[\"cups\"]",
+            "service[\"cups.socket\"]",
+            "service[\"ufw\"]",
+            "service[\"else\"]",
+            "process.names",
+        ];
         let answers = [
             ("init", answered("sshd\n")),
             ("units", not_booted()),
@@ -505,7 +519,8 @@ mod tests {
         assert_eq!(facts.keyed("service", "sshd").map(states), Ok(["loaded", "active", "unmanaged"]));
         assert_eq!(facts.keyed("service", "cups").map(states), Ok(["not-found", "inactive", "unmanaged"]));
         assert_eq!(facts.keyed("service", "cups.socket").map(states), Ok(["not-found", "inactive", "unmanaged"]));
-        assert!(matches!(facts.keyed("service", "ufw"), Err(Why::ToolMissing(_))));
+        assert_eq!(facts.keyed("service", "ufw").map(states), Ok(["not-found", "inactive", "unmanaged"]));
+        assert!(matches!(facts.keyed("service", "else"), Err(Why::ToolMissing(_))));
         assert_eq!(facts.value("process.names"), Ok(&Value::list(["sleep", "sshd"])));
     }
 

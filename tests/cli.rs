@@ -1,0 +1,182 @@
+//! The program as its user calls it: exit status, what is printed where, and one clear error for each kind of wrong input.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn fleetscan(arguments: &[&str], directory: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fleetscan"))
+        .args(arguments)
+        .current_dir(directory)
+        .env_remove("SSH_AUTH_SOCK")
+        .env("HOME", directory)
+        .output()
+        .expect("it runs")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn temporary() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+#[test]
+fn wrong_input_of_every_kind_is_one_error_that_names_it_and_exit_status_2_and_no_report() {
+    let directory = temporary();
+    let path = directory.path();
+    fs::write(path.join("hosts"), "web01\nweb02 ansible_port=seven\n[bad\nweb[3:1]\n").expect("written");
+    fs::write(path.join("good"), "web01 ansible_host=192.0.2.1\n").expect("written");
+    fs::create_dir(path.join("packs")).expect("made");
+    fs::write(path.join("packs/a.yaml"), "checks:\n- id: x\n  nonsense: true\n").expect("written");
+    fs::write(path.join("broken-key"), "not a key\n").expect("written");
+    for (arguments, said) in [
+        (vec!["scan"], vec!["--inventory"]),
+        (vec!["scan", "-i", "nowhere"], vec!["nowhere"]),
+        (vec!["scan", "-i", "hosts"], vec!["hosts:2", "hosts:3", "hosts:4"]),
+        (vec!["scan", "-i", "good", "-l", "db*"], vec!["db*"]),
+        (vec!["scan", "-i", "good", "--only", "no.such.check"], vec!["no.such.check"]),
+        (vec!["scan", "-i", "good", "--checks", "packs"], vec!["packs/a.yaml:3"]),
+        (vec!["scan", "-i", "good", "--checks", "nowhere"], vec!["nowhere"]),
+        (vec!["scan", "-i", "good", "-o", "json"], vec!["json", "FORMAT=PATH"]),
+        (vec!["scan", "-i", "good", "-o", "pdf=x"], vec!["pdf"]),
+        (vec!["scan", "-i", "good", "-o", "json=no/such/dir/x.json"], vec!["no/such/dir/x.json"]),
+        (vec!["scan", "-i", "good", "--private-key", "nowhere"], vec!["nowhere"]),
+        (vec!["scan", "-i", "good", "--private-key", "broken-key"], vec!["broken-key"]),
+        (vec!["scan", "-i", "good", "--known-hosts", "nowhere"], vec!["nowhere"]),
+        (vec!["scan", "-i", "good", "-f", "0"], vec!["0"]),
+        (vec!["scan", "-i", "good", "-T", "soon"], vec!["soon"]),
+        (vec!["scan", "-i", "good", "--fail-on", "terrible"], vec!["terrible", "critical"]),
+        (vec!["scan", "remote"], vec!["remote", "local"]),
+        (vec!["replay", "nowhere"], vec!["nowhere"]),
+        (vec!["replay", "packs"], vec!["packs", "--record"]),
+        (vec!["checks", "show", "docker.group.trusted-member"], vec!["docker.group.trusted-member", "did you mean"]),
+        (vec!["checks", "lint", "packs"], vec!["packs/a.yaml:3"]),
+        (vec!["demo", "--hosts", "3"], vec!["3"]),
+        (vec!["frobnicate"], vec!["frobnicate"]),
+    ] {
+        let output = fleetscan(&arguments, path);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+        for word in said {
+            assert!(text.contains(word), "{arguments:?} should name `{word}`: {text}");
+        }
+        assert!(text.starts_with("error: "), "{arguments:?}: {text}");
+    }
+    let left: Vec<String> = fs::read_dir(path)
+        .expect("readable")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(left.len(), 4, "something was left behind: {left:?}");
+}
+
+#[test]
+fn this_machine_is_scanned_without_ssh_and_the_json_keeps_its_schema() {
+    let directory = temporary();
+    let output = fleetscan(&["scan", "local", "-q", "-o", "json=report.json", "-o", "csv=findings.csv"], directory.path());
+    let code = output.status.code().expect("a code");
+    assert!([0, 1, 3, 4].contains(&code), "{code}: {}", stderr(&output));
+    assert!(stdout(&output).contains("exit status"), "{}", stdout(&output));
+    let report: Value = serde_json::from_slice(&fs::read(directory.path().join("report.json")).expect("written")).expect("JSON");
+    let schema: Value = serde_json::from_str(fleetscan::report::json_schema()).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let faults: Vec<String> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:?}");
+    let checks = report["checks"].as_array().expect("checks").len();
+    assert_eq!(report["hosts"][0]["outcome"]["status"], "scanned");
+    assert_eq!(report["hosts"][0]["findings"].as_array().expect("findings").len(), checks);
+    let csv = fs::read_to_string(directory.path().join("findings.csv")).expect("written");
+    let rows = csv::Reader::from_reader(csv.as_bytes()).records().map(|row| row.expect("a row")).count();
+    assert_eq!(rows, checks);
+}
+
+#[test]
+fn a_report_on_standard_output_stands_there_alone() {
+    let directory = temporary();
+    let output = fleetscan(&["scan", "local", "-o", "json=-"], directory.path());
+    let report: Result<Value, _> = serde_json::from_slice(&output.stdout);
+    assert!(report.is_ok(), "{}", stdout(&output));
+}
+
+#[test]
+fn a_host_that_is_not_there_is_a_row_in_every_report_and_exit_status_3() {
+    let directory = temporary();
+    fs::write(directory.path().join("key"), key()).expect("written");
+    // Nothing listens on the discard port of loopback.
+    let arguments =
+        ["scan", "-i", "127.0.0.1:9,", "--private-key", "key", "-u", "nobody", "-o", "json=r.json", "-o", "csv=r.csv"];
+    let output = fleetscan(&arguments, directory.path());
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&fs::read(directory.path().join("r.json")).expect("written")).expect("JSON");
+    assert_eq!(report["hosts"][0]["outcome"]["status"], "unreachable");
+    assert_eq!(report["hosts"][0]["outcome"]["reason"], "connection_refused");
+    let csv = fs::read_to_string(directory.path().join("r.csv")).expect("written");
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect("a row")).collect();
+    assert_eq!(rows.len(), report["checks"].as_array().expect("checks").len());
+    assert!(rows.iter().all(|row| &row[7] == "unknown" && &row[8] == "connection_refused"), "{:?}", rows[0]);
+}
+
+/// A private key of nobody's.
+fn key() -> String {
+    let directory = temporary();
+    let path = directory.path().join("k");
+    let status = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&path).status();
+    assert!(status.expect("ssh-keygen runs").success());
+    fs::read_to_string(path).expect("written")
+}
+
+#[test]
+fn the_plan_shows_the_very_bytes_and_their_digest_and_is_the_same_each_time() {
+    let directory = temporary();
+    fs::write(directory.path().join("hosts"), "[web]\nweb[01:03] ansible_host=192.0.2.7\n").expect("written");
+    let plan = || stdout(&fleetscan(&["plan", "-i", "hosts", "-b", "-u", "auditor"], directory.path()));
+    let text = plan();
+    assert_eq!(text, plan());
+    assert!(text.contains("web02: ssh auditor@192.0.2.7"), "{text}");
+    let (head, script) = text.split_once("# sha256 ").expect("a digest");
+    let (digest, script) = script.split_once('\n').expect("a line");
+    assert!(head.contains("nothing is contacted"));
+    let sum = ring::digest::digest(&ring::digest::SHA256, script.strip_suffix('\n').expect("a last line").as_bytes());
+    assert_eq!(digest, data_encoding::HEXLOWER.encode(sum.as_ref()));
+}
+
+#[test]
+fn completions_and_the_manual_page_come_from_the_same_definitions() {
+    let directory = temporary();
+    for shell in ["bash", "zsh", "fish"] {
+        let text = stdout(&fleetscan(&["generate", "completions", shell], directory.path()));
+        assert!(text.contains("--known-hosts") || text.contains("known-hosts"), "{shell}");
+    }
+    let page = stdout(&fleetscan(&["generate", "man"], directory.path()));
+    assert!(page.contains(".TH fleetscan") && page.contains("known"), "{page}");
+}
+
+#[test]
+fn the_demo_scans_a_fleet_with_three_bad_hosts_and_leaves_its_reports() {
+    let directory = temporary();
+    let output = fleetscan(&["demo", "-q"], directory.path());
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(4), "{text}{}", stderr(&output));
+    let place = directory.path().join("fleetscan-demo");
+    for name in ["report.json", "findings.csv", "inventory.ini", "known_hosts"] {
+        assert!(place.join(name).is_file(), "{name}");
+    }
+    let report: Value = serde_json::from_slice(&fs::read(place.join("report.json")).expect("written")).expect("JSON");
+    let hosts = report["hosts"].as_array().expect("hosts");
+    assert_eq!(hosts.len(), 24);
+    let reasons: Vec<&str> =
+        hosts.iter().filter_map(|host| host["outcome"]["reason"].as_str()).filter(|reason| *reason != "complete").collect();
+    assert_eq!(reasons, ["connection_refused", "host_key_changed", "banner_timeout"]);
+    for name in ["refuses", "rekeyed", "hangs"] {
+        assert!(text.contains(name), "{text}");
+    }
+}

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Makes this container the host that ROLE names (roles/ROLE.sh), then serves SSH: once the port answers, the host is ready.
+# FLEET_KEY is the public key that may log in, FLEET_NET the first three numbers of the fleet's network.
+set -eu
+umask 022
+role=${1:-${ROLE:?which host this is}}
+
+# login USER: an unprivileged account with a locked password that FLEET_KEY may log in to; root needs no account.
+login() {
+    home=/root
+    if [ "$1" != root ]; then
+        home=/home/$1
+        id "$1" >/dev/null 2>&1 || useradd --create-home --shell /bin/bash --password '*' "$1"
+    fi
+    mkdir -p "$home/.ssh"
+    printf '%s\n' "${FLEET_KEY:?the public key that may log in}" > "$home/.ssh/authorized_keys"
+    chmod 700 "$home/.ssh"
+    chmod 600 "$home/.ssh/authorized_keys"
+    [ "$1" = root ] || chown -R "$1:$1" "$home/.ssh"
+}
+
+# slow PROGRAM SECONDS: a program that is found first and takes its time, so that a test can catch a session in the middle.
+slow() {
+    printf '#!/bin/sh\nsleep %s\nexec %s "$@"\n' "$2" "$(command -v "$1")" > "/usr/local/sbin/$1"
+    chmod 755 "/usr/local/sbin/$1"
+}
+
+serve() {
+    mkdir -p -m 755 /run/sshd
+    ssh-keygen -q -A
+    exec /usr/sbin/sshd -D -e
+}
+
+. "/roles/$role.sh"
+serve

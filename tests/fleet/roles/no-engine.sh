@@ -1,0 +1,2 @@
+# A minimal Debian, root login, nothing done to it.
+login root

@@ -1,0 +1,2 @@
+# An unprivileged login that sudo knows nothing of.
+login auditor
