@@ -33,6 +33,7 @@ mod script;
 mod secrets;
 mod services;
 mod storage;
+mod subids;
 mod sudo;
 mod sysctl;
 mod texts;
@@ -173,6 +174,7 @@ pub const PROBES: &[&Probe] = &[
     &docker::PROBE,
     &docker_versions::PROBE,
     &docker_containers::PROBE,
+    &subids::PROBE,
     &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,
