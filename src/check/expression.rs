@@ -31,6 +31,7 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
         call: "in_network(address, \"10.0.0.0/8\")",
         summary: "Whether an IP address lies in a network; an error where either is not one.",
     },
+    FunctionDoc { call: "join(list, \", \")", summary: "The items of a list as one text, with the separator between them." },
     FunctionDoc {
         call: "advisories(\"runc\", version)",
         summary: "The known vulnerabilities of a version of docker-engine, docker-cli, buildkit, containerd, runc or compose: a list of {id, severity, condition, summary, fixed, url, line}, where `fixed` names the versions to move to, `condition` what must be in use for it to matter (authorization-plugin, swarm, firewalld, other-client, or empty), and `line` says it all; an error where the version cannot be compared.",
@@ -413,6 +414,11 @@ fn register(context: &mut Context<'static, 'static>) {
             let address: std::net::IpAddr = address.parse().map_err(|_| fault("not an IP address"))?;
             let network: ipnet::IpNet = network.parse().map_err(|_| fault("not a network"))?;
             Ok(network.contains(&address))
+        }),
+        context.add_function("join", |list: Arc<Vec<cel::Value>>, separator: Arc<String>| -> Result<String, ExecutionError> {
+            let items = list.iter().map(|item| from_cel(item).map(|item| item.to_string()));
+            let items: Result<Vec<String>, String> = items.collect();
+            items.map(|items| items.join(&separator)).map_err(|fault| ExecutionError::function_error("join", fault))
         }),
         context.add_function("advisories", |product: Arc<String>, version: Arc<String>| -> Result<cel::Value, ExecutionError> {
             let found = advisory::affecting(&product, &version);

@@ -36,6 +36,7 @@ mod services;
 mod shell_login;
 mod sshd;
 mod storage;
+mod subids;
 mod sudo;
 mod sysctl;
 mod texts;
@@ -170,6 +171,7 @@ pub const PROBES: &[&Probe] = &[
     &docker::PROBE,
     &docker_versions::PROBE,
     &docker_containers::PROBE,
+    &subids::PROBE,
     &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,
