@@ -95,8 +95,6 @@ pub enum Program {
     AptGet,
     /// `apt-config dump`.
     AptConfig,
-    /// `dnf -q -C updateinfo list --security`: from the cache only.
-    Dnf,
     /// `apk info -v` and `apk version -l <`.
     Apk,
     /// `rc-status -a` and `rc-update show`: services under OpenRC.
@@ -139,7 +137,6 @@ impl Program {
         Self::FirewallCmd,
         Self::AptGet,
         Self::AptConfig,
-        Self::Dnf,
         Self::Apk,
         Self::RcStatus,
         Self::Netstat,
@@ -177,7 +174,6 @@ impl Program {
             Self::FirewallCmd => "firewall-cmd",
             Self::AptGet => "apt-get",
             Self::AptConfig => "apt-config",
-            Self::Dnf => "dnf",
             Self::Apk => "apk",
             Self::RcStatus => "rc-status",
             Self::Netstat => "netstat",
@@ -211,7 +207,6 @@ impl Program {
             Self::FirewallCmd => exactly(&[&["--state"], &["--get-default-zone"], &["--list-all-zones"], &["--list-all"]]),
             Self::AptGet => exactly(&[APT_SIMULATION]),
             Self::AptConfig => exactly(&[&["dump"]]),
-            Self::Dnf => exactly(&[&["-q", "-C", "updateinfo", "list", "--security"]]),
             Self::Apk => exactly(&[&["info", "-v"], &["version", "-l", "<"]]),
             Self::Sshd => match arguments {
                 ["-T"] | ["-V"] => Ok(()),
@@ -463,9 +458,9 @@ exec $ROOT nft -j list ruleset"#
                 r#"case $1 in 4) n=/proc/net/ip_tables_names p=iptables ;; *) n=/proc/net/ip6_tables_names p=ip6tables ;; esac
 e=0 k=
 if [ -e "$n" ]; then k=1
-if c=$(command -v "$p-legacy-save") || c=$(command -v "$p-save"); then $ROOT "$c" || e=$?; else echo no-tool; fi; fi
+if c=$(command -v "$p-legacy-save") || c=$(command -v "$p-save"); then echo '#legacy'; $ROOT "$c" || e=$?; else echo no-tool; fi; fi
 if grep -qs '^nf_tables ' /proc/modules || grep -qs ' nft_do_chain' /proc/kallsyms; then k=1
-if c=$(command -v "$p-nft-save"); then $ROOT "$c" || e=$?; else echo no-nft-tool; fi; fi
+if c=$(command -v "$p-nft-save"); then echo '#nft'; $ROOT "$c" || e=$?; else echo no-nft-tool; fi; fi
 [ -n "$k" ] || echo absent
 exit $e"#
             }

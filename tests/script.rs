@@ -50,7 +50,7 @@ fn answers_are_whole_and_exit_statuses_are_kept_in_every_shell() {
     let steps = [
         Step::new("passwd", program(Program::Cat, &["/etc/passwd"])),
         Step::new("missing-file", program(Program::Cat, &["/no such/file's name"])),
-        Step::new("missing-tool", program(Program::Dnf, &["-q", "-C", "updateinfo", "list", "--security"])),
+        Step::new("missing-tool", program(Program::RcStatus, &["-a"])),
         Step::new("tools", ReadOnlyCommand::fragment(Fragment::Tools, &["cat", "no-such-tool"], Rights::Any).expect("permitted")),
         Step::new(
             "matching",

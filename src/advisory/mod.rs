@@ -69,15 +69,6 @@ pub fn engine_line(version: &str) -> Result<Option<Line>, NotJudged> {
     Table::embedded()?.engine_line(version)
 }
 
-/// Whether version `a` is older than version `b`, by the rules of the table.
-///
-/// # Errors
-/// [`NotJudged::Version`] for something that is no version.
-pub fn version_before(a: &str, b: &str) -> Result<bool, NotJudged> {
-    let version = |text: &str| Version::parse(text).ok_or_else(|| NotJudged::Version(text.to_owned()));
-    Ok(version(a)? < version(b)?)
-}
-
 /// The day of the data, `2026-08-21`.
 ///
 /// # Errors
@@ -86,13 +77,13 @@ pub fn data_date() -> Result<&'static str, NotJudged> {
     Ok(Table::embedded()?.date())
 }
 
-/// How many days older the data is than `today` (`2026-11-23`); negative where today is earlier.
+/// Days from one date (`2026-08-21`) to another; negative where the second is earlier.
 ///
 /// # Errors
 /// [`NotJudged::Date`] for something that is no date.
-pub fn data_age_days(today: &str) -> Result<i64, NotJudged> {
+pub fn days_between(from: &str, to: &str) -> Result<i64, NotJudged> {
     let day = |text: &str| text.parse::<jiff::civil::Date>().map_err(|_| NotJudged::Date(text.to_owned()));
-    let span = day(data_date()?)?.until(day(today)?).map_err(|_| NotJudged::Date(today.to_owned()))?;
+    let span = day(from)?.until(day(to)?).map_err(|_| NotJudged::Date(to.to_owned()))?;
     Ok(span.get_days().into())
 }
 
@@ -252,11 +243,12 @@ mod tests {
     }
 
     #[test]
-    fn the_age_of_the_data_is_counted_in_days_from_the_callers_today() {
+    fn days_are_counted_from_date_to_date() {
         assert_eq!(data_date(), Ok("2026-08-21"));
-        assert_eq!(data_age_days("2026-08-21"), Ok(0));
-        assert_eq!(data_age_days("2026-11-23"), Ok(94));
-        assert_eq!(data_age_days("2026-08-20"), Ok(-1));
-        assert!(matches!(data_age_days("soon"), Err(NotJudged::Date(_))));
+        assert_eq!(days_between("2026-08-21", "2026-08-21"), Ok(0));
+        assert_eq!(days_between("2026-08-21", "2026-11-23"), Ok(94));
+        assert_eq!(days_between("2024-02-28", "2025-03-01"), Ok(367));
+        assert_eq!(days_between("2026-08-21", "2026-08-20"), Ok(-1));
+        assert_eq!(days_between("soon", "2026-08-20"), Err(NotJudged::Date("soon".to_owned())));
     }
 }

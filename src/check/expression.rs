@@ -1,6 +1,7 @@
 //! A CEL expression over facts: compiled once, evaluated for every host.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use cel::common::ast::{Expr, LiteralValue, operators};
@@ -8,8 +9,8 @@ use cel::objects::{Key, Map};
 use cel::{Context, ExecutionError};
 
 use super::vocabulary::Vocabulary;
-use crate::advisory::{self, Line, Match};
-use crate::model::{FactRef, Facts, Value};
+use crate::advisory;
+use crate::model::{FactRef, Facts, Kind, Value};
 
 /// A function of ours in expressions.
 #[derive(Debug, Clone, Copy)]
@@ -30,22 +31,19 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
         call: "in_network(address, \"10.0.0.0/8\")",
         summary: "Whether an IP address lies in a network; an error where either is not one.",
     },
+    FunctionDoc { call: "join(list, \", \")", summary: "The items of a list as one text, with the separator between them." },
     FunctionDoc {
-        call: "version_before(a, b)",
-        summary: "Whether version `a` is older than `b`, compared number by number; pre-releases come before their release.",
+        call: "advisories(\"runc\", version)",
+        summary: "The known vulnerabilities of a version of docker-engine, docker-cli, buildkit, containerd, runc or compose: a list of {id, severity, condition, summary, fixed, url, line}, where `fixed` names the versions to move to, `condition` what must be in use for it to matter (authorization-plugin, swarm, firewalld, other-client, or empty), and `line` says it all; an error where the version cannot be compared.",
     },
-    FunctionDoc {
-        call: "advisories(product, version)",
-        summary: "Known vulnerabilities of a version: a list of {id, severity, summary, fixed, url, condition}. Products: docker-engine, \
-                  docker-cli, containerd, runc, buildkit, compose.",
-    },
-    FunctionDoc {
-        call: "advisory_data_age_days(today)",
-        summary: "How many days older the embedded advisories are than a date such as clock.date.",
-    },
+    FunctionDoc { call: "advisory_date()", summary: "The day up to which vulnerabilities are known, such as 2026-08-21." },
     FunctionDoc {
         call: "engine_line(version)",
-        summary: "The release line of a Docker engine: {name, known, maintained, ends}; an unknown line is newer than the data.",
+        summary: "The line of the Docker engine that a version belongs to: {line, known, maintained, ends}; `known` is false for lines newer than the data, `ends` is a date or null.",
+    },
+    FunctionDoc {
+        call: "days_between(\"2026-08-21\", date)",
+        summary: "Days from one date to another, negative where the second is earlier; an error where either is not a date.",
     },
 ];
 
@@ -54,6 +52,30 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
 pub(super) struct Expression {
     program: cel::Program,
     facts: BTreeSet<FactRef>,
+    parts: BTreeSet<Part>,
+}
+
+/// What an expression looks at: a fact, or a field of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Part {
+    /// The fact.
+    pub(super) fact: FactRef,
+    /// The fields that lead into it; none for the whole fact.
+    pub(super) fields: Vec<String>,
+}
+
+impl Part {
+    /// The part of the fact's value.
+    pub(super) fn of<'a>(&self, value: &'a Value) -> Option<&'a Value> {
+        self.fields.iter().try_fold(value, |value, field| value.field(field))
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fact.fmt(out)?;
+        self.fields.iter().try_for_each(|field| write!(out, ".{field}"))
+    }
 }
 
 impl Expression {
@@ -63,16 +85,22 @@ impl Expression {
     /// Every fault, as sentences.
     pub(super) fn compile(source: &str, vocabulary: &Vocabulary, params: &BTreeMap<String, Value>) -> Result<Self, Vec<String>> {
         let program = cel::Program::compile(source).map_err(|errors| vec![one_line(&errors.to_string())])?;
-        let mut reader = Reader { vocabulary, params, facts: BTreeSet::new(), faults: Vec::new(), bound: Vec::new() };
+        let mut reader = Reader { vocabulary, params, parts: BTreeSet::new(), faults: Vec::new(), bound: Vec::new() };
         reader.read(&program.expression().expr);
-        let Reader { facts, faults, .. } = reader;
+        let Reader { parts, faults, .. } = reader;
         for function in program.references().functions() {
             // What is called but exists nowhere would only be noticed on the host that reaches it.
             if !function.contains(['_', '@', '!', '?']) && !KNOWN_FUNCTIONS.contains(&function) && !is_ours(function) {
                 return Err(vec![format!("there is no function `{function}`")]);
             }
         }
-        if faults.is_empty() { Ok(Self { program, facts }) } else { Err(faults) }
+        let facts = parts.iter().map(|part| part.fact.clone()).collect();
+        if faults.is_empty() { Ok(Self { program, facts, parts }) } else { Err(faults) }
+    }
+
+    /// What it looks at: facts, and fields of them where it names those alone.
+    pub(super) fn parts(&self) -> &BTreeSet<Part> {
+        &self.parts
     }
 
     /// The facts it speaks of.
@@ -106,7 +134,7 @@ fn one_line(text: &str) -> String {
 struct Reader<'a> {
     vocabulary: &'a Vocabulary,
     params: &'a BTreeMap<String, Value>,
-    facts: BTreeSet<FactRef>,
+    parts: BTreeSet<Part>,
     faults: Vec<String>,
     bound: Vec<String>,
 }
@@ -205,13 +233,26 @@ impl Reader<'_> {
         if let Err(fault) = follow(term.kind, rest, &fact.to_string()) {
             self.faults.push(fault);
         }
-        self.facts.insert(fact);
+        // The fields named one after the other lead into records; what comes after a list is no field of it.
+        let mut kind = term.kind;
+        let mut fields = Vec::new();
+        for segment in rest {
+            let (Segment::Field(name) | Segment::Literal(name)) = segment else { break };
+            match kind {
+                Kind::Record(known) => match known.iter().find(|(field, _)| field == name) {
+                    Some((_, inner)) => kind = *inner,
+                    None => break,
+                },
+                _ => break,
+            }
+            fields.push((*name).to_owned());
+        }
+        self.parts.insert(Part { fact, fields });
     }
 }
 
 /// Follows fields and indices into a value of a kind, as far as the kind tells.
-fn follow(kind: crate::model::Kind, rest: &[Segment<'_>], at: &str) -> Result<(), String> {
-    use crate::model::Kind;
+fn follow(kind: Kind, rest: &[Segment<'_>], at: &str) -> Result<(), String> {
     let Some((first, rest)) = rest.split_first() else { return Ok(()) };
     match (kind, first) {
         (Kind::Maybe(kind), _) => follow(*kind, std::slice::from_ref(first), at),
@@ -343,53 +384,64 @@ fn from_cel(value: &cel::Value) -> Result<Value, String> {
     })
 }
 
+fn advisory_value(advisory: &advisory::Match) -> Value {
+    let advisory::Match { id, severity, summary, fixed, url, condition } = advisory;
+    let fixed = fixed.join(", ");
+    let line = format!("{id} ({severity}): {summary}; fixed in {fixed}");
+    Value::record([
+        ("id", id.as_str().into()),
+        ("severity", severity.as_str().into()),
+        ("condition", condition.as_str().into()),
+        ("summary", summary.as_str().into()),
+        ("fixed", fixed.into()),
+        ("url", url.as_str().into()),
+        ("line", line.into()),
+    ])
+}
+
 /// Adds our functions. None of their names is CEL's, so adding cannot fail; a test calls each.
 fn register(context: &mut Context<'static, 'static>) {
     let added = [
         context.add_function("mode_within", |mode: Arc<String>, within: Arc<String>| -> Result<bool, ExecutionError> {
-            let bits =
-                |text: &str| u32::from_str_radix(text, 8).map_err(|_| fault("mode_within", format!("`{text}` is no octal mode")));
+            let bits = |text: &str| {
+                u32::from_str_radix(text, 8)
+                    .map_err(|_| ExecutionError::function_error("mode_within", format!("`{text}` is no octal mode")))
+            };
             Ok(bits(&mode)? & !bits(&within)? == 0)
         }),
         context.add_function("in_network", |address: Arc<String>, network: Arc<String>| -> Result<bool, ExecutionError> {
-            let address: std::net::IpAddr =
-                address.parse().map_err(|_| fault("in_network", format!("`{address}` is no IP address")))?;
-            let network: ipnet::IpNet = network.parse().map_err(|_| fault("in_network", format!("`{network}` is no network")))?;
+            let fault = |what: &str| ExecutionError::function_error("in_network", what);
+            let address: std::net::IpAddr = address.parse().map_err(|_| fault("not an IP address"))?;
+            let network: ipnet::IpNet = network.parse().map_err(|_| fault("not a network"))?;
             Ok(network.contains(&address))
         }),
-        context.add_function("version_before", |a: Arc<String>, b: Arc<String>| -> Result<bool, ExecutionError> {
-            advisory::version_before(&a, &b).map_err(|error| fault("version_before", error))
+        context.add_function("join", |list: Arc<Vec<cel::Value>>, separator: Arc<String>| -> Result<String, ExecutionError> {
+            let items = list.iter().map(|item| from_cel(item).map(|item| item.to_string()));
+            let items: Result<Vec<String>, String> = items.collect();
+            items.map(|items| items.join(&separator)).map_err(|fault| ExecutionError::function_error("join", fault))
         }),
         context.add_function("advisories", |product: Arc<String>, version: Arc<String>| -> Result<cel::Value, ExecutionError> {
-            let found = advisory::affecting(&product, &version).map_err(|error| fault("advisories", error))?;
-            let record = |found: Match| {
-                let Match { id, severity, summary, fixed, url, condition } = found;
-                Value::record([
-                    ("id", id.into()),
-                    ("severity", severity.into()),
-                    ("summary", summary.into()),
-                    ("fixed", fixed.into()),
-                    ("url", url.into()),
-                    ("condition", condition.into()),
-                ])
-            };
-            Ok(to_cel(&Value::List(found.into_iter().map(record).collect())))
+            let found = advisory::affecting(&product, &version);
+            let found = found.map_err(|error| ExecutionError::function_error("advisories", error.to_string()))?;
+            Ok(to_cel(&Value::List(found.iter().map(advisory_value).collect())))
         }),
-        context.add_function("advisory_data_age_days", |today: Arc<String>| -> Result<i64, ExecutionError> {
-            advisory::data_age_days(&today).map_err(|error| fault("advisory_data_age_days", error))
-        }),
+        // Empty where the table is broken, which no other function takes for a date.
+        context.add_function("advisory_date", || advisory::data_date().unwrap_or_default().to_owned()),
         context.add_function("engine_line", |version: Arc<String>| -> Result<cel::Value, ExecutionError> {
-            let line = advisory::engine_line(&version).map_err(|error| fault("engine_line", error))?;
+            let line = advisory::engine_line(&version);
+            let line = line.map_err(|error| ExecutionError::function_error("engine_line", error.to_string()))?;
             let known = line.is_some();
-            let Line { name, maintained, ends } =
-                line.unwrap_or_else(|| Line { name: version.as_str().to_owned(), maintained: true, ends: None });
-            let line = [("name", name.into()), ("known", known.into()), ("maintained", maintained.into()), ("ends", ends.into())];
-            Ok(to_cel(&Value::record(line)))
+            let line = line.unwrap_or_else(|| advisory::Line { name: String::new(), maintained: false, ends: None });
+            Ok(to_cel(&Value::record([
+                ("line", line.name.into()),
+                ("known", known.into()),
+                ("maintained", line.maintained.into()),
+                ("ends", line.ends.into()),
+            ])))
+        }),
+        context.add_function("days_between", |from: Arc<String>, to: Arc<String>| -> Result<i64, ExecutionError> {
+            advisory::days_between(&from, &to).map_err(|error| ExecutionError::function_error("days_between", error.to_string()))
         }),
     ];
     debug_assert!(added.iter().all(Result::is_ok), "{added:?}");
-}
-
-fn fault(function: &str, what: impl ToString) -> ExecutionError {
-    ExecutionError::function_error(function, what)
 }

@@ -21,6 +21,10 @@ const DEEPEST: usize = 16;
 
 /// Reads a file, or every file of a directory in the order of their names' bytes.
 pub(super) fn read(graph: &mut Graph, path: &Path) {
+    if path == Path::new("-") {
+        let complaint = Complaint::new("an inventory is not read from standard input yet").hint("write it to a file");
+        return whole_file_problem(graph, path, complaint);
+    }
     read_at(graph, path, 0);
 }
 

@@ -138,6 +138,8 @@ pub struct Inventory {
     hosts: Vec<Host>,
     groups: Vec<Group>,
     host_places: HashMap<String, usize>,
+    /// The places of the hosts in the order in which they were first named.
+    by_appearance: Vec<usize>,
     /// Why hosts can't be scanned, by their place.
     troubles: BTreeMap<usize, Vec<Problem>>,
 }
@@ -287,5 +289,50 @@ fn parent(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::graph::Graph;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_reader_panic(text in "[a-z0-9:@\\[\\]{}'\"#;!&*~?=%.,\\\\ \t\n\u{e9}-]{0,60}") {
+            let mut graph = Graph::new();
+            let file = graph.file("any");
+            ini::read(&mut graph, file, &text);
+            yaml::read(&mut graph, file, &text);
+            hosts_list::read(&mut graph, &text);
+            graph.settle();
+            let inventory = resolve::inventory(&mut graph, &[]);
+            let _ = inventory.matching(Some(&text.replace('@', "")));
+            literal::value(&text);
+            let _ = words::split(&text);
+        }
+
+        #[test]
+        fn a_file_of_any_lines_is_an_inventory_or_says_why_not(lines in proptest::collection::vec(
+            "(\\[[a-c](:children|:vars)?\\]|[a-c]|h[1-3](:2[0-9])?( [a-c]=[0-9])?|[a-c]=[0-9]|h\\[[0-3]:[0-3]\\])", 0..20,
+        )) {
+            let mut graph = Graph::new();
+            let file = graph.file("any");
+            ini::read(&mut graph, file, &lines.join("\n"));
+            graph.settle();
+            let inventory = resolve::inventory(&mut graph, &[]);
+            let (problems, _) = graph.said();
+            if problems.is_empty() {
+                let everything: Vec<usize> = (0..inventory.hosts().len()).collect();
+                prop_assert_eq!(&inventory.matching(None).unwrap().places, &everything);
+                for host in inventory.hosts() {
+                    prop_assert!(!host.groups.is_empty());
+                    let limit = format!("all:&{}", host.name);
+                    prop_assert_eq!(inventory.matching(Some(&limit)).map(|matched| matched.places.is_empty()), Ok(false));
+                }
+            }
+        }
     }
 }

@@ -111,12 +111,12 @@ fn one(inventory: &Inventory, pattern: &str, plain: bool, unmatched: &mut Vec<St
     }
     let (expression, subscript) = split_subscript(pattern);
     let names = Names::parse(expression)?;
-    let groups: Vec<usize> = positions(inventory.groups.iter().map(|group| group.name.as_str()), &names);
+    let groups = groups_named(inventory, &names);
     let mut places: Vec<usize> = groups.iter().flat_map(|group| hosts_of(inventory, *group)).collect();
     if groups.is_empty() || expression.starts_with('~') || expression.contains(['.', '?', '*', '[']) {
         match inventory.host_places.get(expression).filter(|_| matches!(names, Names::Literal(_))) {
             Some(place) => places.push(*place),
-            None => places.extend(positions(inventory.hosts.iter().map(|host| host.name.as_str()), &names)),
+            None => places.extend(hosts_named(inventory, &names)),
         }
     }
     if places.is_empty() && groups.is_empty() && expression != "all" {
@@ -130,8 +130,14 @@ fn one(inventory: &Inventory, pattern: &str, plain: bool, unmatched: &mut Vec<St
     }
 }
 
-fn positions<'a>(items: impl Iterator<Item = &'a str>, names: &Names) -> Vec<usize> {
-    items.enumerate().filter(|(_, name)| names.matches(name)).map(|(place, _)| place).collect()
+fn groups_named(inventory: &Inventory, names: &Names) -> Vec<usize> {
+    inventory.groups.iter().enumerate().filter(|(_, group)| names.matches(&group.name)).map(|(place, _)| place).collect()
+}
+
+/// In the order in which the hosts were first named, which is what a subscript counts by.
+fn hosts_named<'a>(inventory: &'a Inventory, names: &'a Names) -> impl Iterator<Item = usize> + 'a {
+    let matches = |place: &usize| inventory.hosts.get(*place).is_some_and(|host| names.matches(&host.name));
+    inventory.by_appearance.iter().copied().filter(matches)
 }
 
 fn hosts_of(inventory: &Inventory, group: usize) -> Vec<usize> {
@@ -209,6 +215,9 @@ enum Token {
 impl Names {
     fn parse(pattern: &str) -> Result<Self, Complaint> {
         if let Some(expression) = pattern.strip_prefix('~') {
+            if expression.is_empty() {
+                return Err(Complaint::new("`~` is followed by no regular expression"));
+            }
             let anchored = format!(r"\A(?:{expression})");
             return Regex::new(&anchored).map(Self::Regex).map_err(|error| {
                 let reason = error.to_string();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::connection::{self, Trouble};
-use super::graph::{ALL, Graph, Variable, Variables};
+use super::graph::{ALL, Graph, GroupNode, Variable, Variables};
 use super::vars::Adjacent;
 use super::{Group, Inventory, with_hosts};
 use crate::model::{Host, Value};
@@ -43,7 +43,12 @@ pub(super) fn inventory(graph: &mut Graph, adjacent: &[Adjacent]) -> Inventory {
         troubles.entry(place).or_default().push(graph.placed(trouble.origin, trouble.complaint));
     }
     let host_places = hosts.iter().enumerate().map(|(place, host)| (host.name.clone(), place)).collect();
-    Inventory { groups: groups(graph, &order), hosts, host_places, troubles }
+    let mut by_appearance = vec![0; order.len()];
+    for (place, node) in order.iter().enumerate() {
+        by_appearance.get_mut(*node).into_iter().for_each(|slot| *slot = place);
+    }
+    let groups = graph.groups.iter().map(|node| group(node, &by_appearance)).collect();
+    Inventory { groups, hosts, host_places, by_appearance, troubles }
 }
 
 /// The variables that come from groups: those in the sources, `all` first, then parents before children; then those of `group_vars`,
@@ -80,17 +85,11 @@ fn report(graph: &mut Graph, hosts: &[Host], wrong: Vec<(usize, Trouble)>) {
     }
 }
 
-/// The groups with the places that their hosts have in the inventory.
-fn groups(graph: &Graph, order: &[usize]) -> Vec<Group> {
-    let mut places = vec![0; graph.hosts.len()];
-    for (place, node) in order.iter().enumerate() {
-        places.get_mut(*node).into_iter().for_each(|slot| *slot = place);
+/// A group with the places that its hosts have in the inventory.
+fn group(node: &GroupNode, places: &[usize]) -> Group {
+    Group {
+        name: node.name.clone(),
+        hosts: node.hosts.iter().filter_map(|host| places.get(*host).copied()).collect(),
+        children: node.children.clone(),
     }
-    let members = |hosts: &[usize]| hosts.iter().filter_map(|host| places.get(*host).copied()).collect();
-    let group = |group: &super::graph::GroupNode| Group {
-        name: group.name.clone(),
-        hosts: members(&group.hosts),
-        children: group.children.clone(),
-    };
-    graph.groups.iter().map(group).collect()
 }

@@ -111,22 +111,22 @@ fn read_file(graph: &mut Graph, path: &Path) -> Variables {
         }
     };
     let Some(text) = decode(graph, file, &bytes) else { return Variables::new() };
-    let (document, duplicates) = match node::parse(&text) {
+    let document = match node::parse(&text) {
         Ok(parsed) => parsed,
         Err((line, complaint)) => {
             graph.problem(Origin { file, line }, complaint);
             return Variables::new();
         }
     };
-    for (line, complaint) in duplicates {
+    for (line, complaint) in document.duplicates {
         graph.problem(Origin { file, line }, complaint);
     }
-    match &document.kind {
+    match &document.root.kind {
         Kind::Null => Variables::new(),
         Kind::Map(entries) => yaml::variables(graph, file, entries),
         other => {
             let complaint = Complaint::new(format!("the file is {}, not a map of variables", other.describe()));
-            graph.problem(Origin { file, line: document.line }, complaint.hint("write one `name: value` a line"));
+            graph.problem(Origin { file, line: document.root.line }, complaint.hint("write one `name: value` a line"));
             Variables::new()
         }
     }

@@ -1,5 +1,7 @@
 //! Ansible's YAML format (and the same shape in JSON).
 
+use std::borrow::Cow;
+
 use super::graph::{Graph, Origin, Variable, Variables};
 use super::node::{self, Kind, Node};
 use super::{Complaint, address};
@@ -9,15 +11,15 @@ const SHAPE: &str = "a group holds `hosts`, `vars` and `children`, nothing else"
 
 /// Reads an inventory; every wrong line is a problem of its own.
 pub(super) fn read(graph: &mut Graph, file: usize, text: &str) {
-    let (document, duplicates) = match node::parse(text) {
+    let document = match node::parse(text) {
         Ok(parsed) => parsed,
         Err((line, complaint)) => return graph.problem(Origin { file, line }, complaint),
     };
-    for (line, complaint) in duplicates {
+    for (line, complaint) in document.duplicates {
         graph.problem(Origin { file, line }, complaint);
     }
     let mut reader = Reader { graph, file };
-    match &document.kind {
+    match &document.root.kind {
         Kind::Null => {}
         Kind::Map(groups) => match groups.iter().find_map(|(key, value)| foreign(key, value)) {
             Some((line, complaint)) => graph.problem(Origin { file, line }, complaint),
@@ -29,7 +31,7 @@ pub(super) fn read(graph: &mut Graph, file: usize, text: &str) {
         },
         other => {
             let complaint = Complaint::new(format!("the file is {}, not a map of groups", other.describe()));
-            graph.problem(Origin { file, line: document.line }, complaint.hint("begin with `all:` and under it `hosts:`"));
+            graph.problem(Origin { file, line: document.root.line }, complaint.hint("begin with `all:` and under it `hosts:`"));
         }
     }
 }
@@ -92,7 +94,7 @@ impl Reader<'_> {
     }
 
     fn hosts(&mut self, name: &str, group: usize, line: u32, hosts: &Node) {
-        for (key, body) in self.entries(name, "hosts", line, hosts) {
+        for (key, body) in self.entries(name, "hosts", line, hosts).iter() {
             let origin = Origin { file: self.file, line: key.line };
             let Some(pattern) = key.text() else {
                 self.problem(key.line, format!("the name of a host is text, not {}", key.kind.describe()), "put it in quotes");
@@ -115,8 +117,8 @@ impl Reader<'_> {
     }
 
     fn children(&mut self, name: &str, group: usize, line: u32, children: &Node) {
-        for (key, body) in self.entries(name, "children", line, children) {
-            if let Some(child) = self.group(&key, &body) {
+        for (key, body) in self.entries(name, "children", line, children).iter() {
+            if let Some(child) = self.group(key, body) {
                 self.graph.add_child(group, child, Origin { file: self.file, line: key.line });
             }
         }
@@ -138,15 +140,15 @@ impl Reader<'_> {
     }
 
     /// The entries of `hosts` or `children`: a map, nothing, or one name.
-    fn entries(&mut self, group: &str, section: &str, line: u32, node: &Node) -> Vec<(Node, Node)> {
+    fn entries<'a>(&mut self, group: &str, section: &str, line: u32, node: &'a Node) -> Cow<'a, [(Node, Node)]> {
         match &node.kind {
-            Kind::Null => Vec::new(),
-            Kind::Map(entries) => entries.clone(),
-            Kind::Text(_) => vec![(node.clone(), Node::nothing(node.line))],
+            Kind::Null => Cow::default(),
+            Kind::Map(entries) => Cow::Borrowed(entries),
+            Kind::Text(_) => Cow::Owned(vec![(node.clone(), Node::nothing(node.line))]),
             other => {
                 let message = format!("`{section}` of group `{group}` is {}, not a map", other.describe());
                 self.problem(line, message, "write each name with a colon behind it and no hyphen before it: `web01:`");
-                Vec::new()
+                Cow::default()
             }
         }
     }

@@ -73,6 +73,15 @@ const FACTS: &[FactSpec] = &[
         summary: "Whether there is a Docker engine: its daemon as a program, a unit or a process. A Docker client alone, or Podman under its name, is none.",
     },
     FactSpec {
+        name: "docker.other_engines",
+        key: None,
+        kind: TEXTS,
+        unit: None,
+        source: "command -v podman crio k3s kubelet lxd ...",
+        rights: Rights::Any,
+        summary: "Programs of other engines that run containers.",
+    },
+    FactSpec {
         name: "docker.running",
         key: None,
         kind: Kind::Bool,
@@ -136,6 +145,15 @@ const FACTS: &[FactSpec] = &[
         summary: "Where the configuration as written is not what the running daemon says: it was changed after the daemon's start.",
     },
     FactSpec {
+        name: "docker.unused_features",
+        key: None,
+        kind: TEXTS,
+        unit: None,
+        source: "docker info; /proc/PID/cmdline of dockerd; daemon.json; /proc/PID/comm",
+        rights: Rights::Any,
+        summary: "Which of authorization-plugin, swarm, firewalld and other-client (Kubernetes or another client of containerd than Docker) are known not to be in use; what is not known is not in the list.",
+    },
+    FactSpec {
         name: "docker.root",
         key: None,
         kind: ROOT,
@@ -155,12 +173,24 @@ const FACTS: &[FactSpec] = &[
     },
 ];
 
+/// Programs that run containers or their engine, other than Docker's.
+const OTHER_ENGINES: [&str; 7] = ["podman", "crio", "k3s", "rke2", "kubelet", "lxd", "incusd"];
+
 /// Facts that `docker info` tells, alone or with others.
-const FROM_INFO: &[&str] =
-    &["docker.containerd_store", "docker.swarm_active", "docker.state", "docker.differences", "docker.userns_remap"];
+const FROM_INFO: &[&str] = &[
+    "docker.containerd_store",
+    "docker.swarm_active",
+    "docker.state",
+    "docker.differences",
+    "docker.userns_remap",
+    "docker.unused_features",
+];
 
 fn needs(wanted: &Wanted) -> Vec<FactRef> {
     let mut needs = Vec::new();
+    if wanted.wants("docker.other_engines") {
+        needs.extend(OTHER_ENGINES.iter().map(|program| FactRef::keyed("tools", *program)));
+    }
     if wanted.wants("docker.installed") {
         needs.push(FactRef::keyed("tools", "dockerd"));
         needs.push(FactRef::keyed("tools", "docker"));
@@ -169,8 +199,17 @@ fn needs(wanted: &Wanted) -> Vec<FactRef> {
     if wanted.wants_any(&["docker.installed", "docker.running", "docker.rootless"]) {
         needs.push(FactRef::plain("docker.daemons"));
     }
-    if wanted.wants_any(&["docker.userns_remap", "docker.containerd_store", "docker.differences", "docker.root"]) {
+    if wanted.wants_any(&[
+        "docker.userns_remap",
+        "docker.containerd_store",
+        "docker.differences",
+        "docker.root",
+        "docker.unused_features",
+    ]) {
         needs.push(FactRef::plain("docker.config"));
+    }
+    if wanted.wants("docker.unused_features") {
+        needs.push(FactRef::plain("process.names"));
     }
     needs
 }
@@ -210,6 +249,11 @@ fn parse(input: &Input<'_>, output: &mut Output) {
     output.set("docker.running", daemons.clone().map(|uids| !uids.is_empty()));
     output.set("docker.rootless", daemons.map(|uids| !uids.is_empty() && !uids.contains(&0)));
 
+    if input.wanted.wants("docker.other_engines") {
+        let paths = OTHER_ENGINES.iter().map(|program| facts.keyed("tools", program));
+        let found: Result<Vec<&str>, Why> = paths.filter_map(|path| path.map(Value::as_str).transpose()).collect();
+        output.set("docker.other_engines", found.map(Value::list));
+    }
     let info = || info(input.answers);
     if input.wanted.wants_any(FROM_INFO) {
         output.set("docker.state", info().map(|info| info.value()));
@@ -230,6 +274,9 @@ fn parse(input: &Input<'_>, output: &mut Output) {
     }
     if input.wanted.wants("docker.differences") {
         output.set("docker.differences", info().and_then(|info| Ok(differences(config.clone()?, &info.value()))));
+    }
+    if input.wanted.wants("docker.unused_features") {
+        output.set("docker.unused_features", Ok(unused_features(&info(), facts)));
     }
     if input.wanted.wants("docker.root") {
         output.set("docker.root", root(input.answers, config));
@@ -433,6 +480,39 @@ fn differences(config: &Value, state: &Value) -> Vec<String> {
     lines
 }
 
+/// Programs that use containerd or runc without Docker (names of processes, which the kernel cuts to 15 letters).
+const OTHER_CLIENTS: &[&str] = &[
+    "kubelet",
+    "kubelite",
+    "k3s",
+    "k3s-server",
+    "k3s-agent",
+    "rke2",
+    "crio",
+    "podman",
+    "conmon",
+    "nomad",
+    "buildkitd",
+    "garden",
+];
+
+fn unused_features(info: &Result<Info, Why>, facts: &Facts) -> Vec<&'static str> {
+    let none_of = |programs: &[&str]| {
+        let names = facts.value("process.names").map(|names| names.as_list().unwrap_or_default());
+        names.is_ok_and(|names| !names.iter().any(|name| name.as_str().is_some_and(|name| programs.contains(&name))))
+    };
+    let configured = facts.value("docker.config").ok().and_then(|config| config.field("authorization_plugins")?.as_list());
+    let plugins =
+        info.as_ref().ok().map(|info| info.plugins.authorization.as_ref().map_or(0, Vec::len)).or(configured.map(<[_]>::len));
+    let features = [
+        ("authorization-plugin", plugins == Some(0)),
+        ("swarm", info.as_ref().is_ok_and(|info| !info.in_swarm())),
+        ("firewalld", none_of(&["firewalld"])),
+        ("other-client", none_of(OTHER_CLIENTS)),
+    ];
+    features.into_iter().filter(|(_, unused)| *unused).map(|(name, _)| name).collect()
+}
+
 /// From the daemon, or, where it may not be asked and nothing moves the directory, from the usual place.
 fn root(answers: &Transcript, config: Result<&Value, Why>) -> Result<Value, Why> {
     let said = answers.text("docker-root");
@@ -599,6 +679,17 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_known_to_be_unused_is_called_so() {
+        let processes = answered("systemd\ndockerd\nfirewalld\n");
+        let known = facts(&["docker.unused_features"], DAEMON, &[("docker-info", answered(INFO)), ("process-names", processes)]);
+        assert_eq!(known.value("docker.unused_features"), Ok(&Value::list(["authorization-plugin", "swarm", "other-client"])));
+        let refused = facts(&["docker.unused_features"], DAEMON, &[("docker-info", not_run(State::NeedsRoot))]);
+        assert_eq!(refused.value("docker.unused_features"), Ok(&Value::list(["authorization-plugin"])), "by its configuration");
+        let nothing = facts(&["docker.unused_features"], "", &[]);
+        assert_eq!(nothing.value("docker.unused_features"), Ok(&Value::List(Vec::new())));
+    }
+
+    #[test]
     fn the_data_directory_is_the_one_that_the_daemon_names() {
         let answer = answered(
             "root /var/lib/docker/100000.100000\npath /mnt/big/100000.100000\nstat 2711|0|100000|root|UNKNOWN|directory\n",
@@ -632,6 +723,13 @@ mod tests {
         assert_eq!(installed("docker=/snap/bin/docker\n", "", ""), [Ok(true), Ok(false), Ok(false)]);
         // Podman's program of the same name, or a client alone.
         assert_eq!(installed("docker=/usr/bin/docker\n", "", "")[1..], [Ok(false), Ok(false)]);
+    }
+
+    #[test]
+    fn other_engines_show_by_their_programs() {
+        let tools = answered("podman=/usr/bin/podman\nkubelet=/usr/bin/kubelet\n");
+        let facts = facts(&["docker.other_engines"], "", &[("tools", tools)]);
+        assert_eq!(facts.value("docker.other_engines"), Ok(&Value::list(["/usr/bin/podman", "/usr/bin/kubelet"])));
     }
 
     #[test]

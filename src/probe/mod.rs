@@ -1,7 +1,7 @@
 //! Asking a host and understanding its answers.
 //!
 //! A [`Probe`] owns facts: it says which steps answer them and parses the answers. [`plan`] takes the facts that the checks want and gives the least set
-//! of steps; [`script`] reads the framed answers into a [`Transcript`]; [`facts`] lets every probe parse its part. One file per topic.
+//! of steps; [`FrameReader`] reads the framed answers into a [`Transcript`]; [`facts`] lets every probe parse its part. One file per topic.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +19,12 @@ mod docker_containers;
 mod docker_daemon;
 mod docker_versions;
 mod files;
+mod firewall;
 mod identity;
+mod integrity;
+mod lifecycle;
 mod listeners;
+mod mac;
 mod mounts;
 mod packages;
 mod pam;
@@ -32,9 +36,11 @@ mod services;
 mod shell_login;
 mod sshd;
 mod storage;
+mod subids;
 mod sudo;
 mod sysctl;
 mod texts;
+mod updates;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
 pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
@@ -141,12 +147,6 @@ pub(crate) fn needs_nothing(_: &Wanted) -> Vec<FactRef> {
     Vec::new()
 }
 
-/// For a probe whose facts all follow from others.
-#[cfg_attr(not(test), expect(dead_code, reason = "for derived facts"))]
-pub(crate) fn asks_nothing(_: &Wanted) -> Vec<Step> {
-    Vec::new()
-}
-
 /// For a probe whose answers hold no secrets.
 pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
     None
@@ -162,10 +162,16 @@ pub const PROBES: &[&Probe] = &[
     &services::PROBE,
     &packages::PROBE,
     &listeners::PROBE,
+    &firewall::PROBE,
+    &updates::PROBE,
+    &lifecycle::PROBE,
+    &mac::PROBE,
+    &integrity::PROBE,
     &docker_daemon::PROBE,
     &docker::PROBE,
     &docker_versions::PROBE,
     &docker_containers::PROBE,
+    &subids::PROBE,
     &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,

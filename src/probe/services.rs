@@ -65,8 +65,10 @@ const RUNLEVELS: &[&str] = &["/etc/rc2.d", "/etc/rc3.d", "/etc/rc4.d", "/etc/rc5
 
 /// What a service's processes are called where nothing but the processes can tell: names of the service, names of processes.
 const PROCESSES: &[(&[&str], &[&str])] = &[
+    (&["abrtd"], &["abrtd"]),
     (&["apache2", "httpd"], &["apache2", "httpd"]),
     (&["apparmor"], &[]),
+    (&["apport"], &[]),
     (&["auditd"], &["auditd"]),
     (&["autofs"], &["automount"]),
     (&["avahi-daemon"], &["avahi-daemon"]),
@@ -91,6 +93,7 @@ const PROCESSES: &[(&[&str], &[&str])] = &[
     (&["isc-dhcp-server", "isc-dhcp-server6", "dhcpd", "dhcpd6"], &["dhcpd"]),
     (&["kea-dhcp4-server", "kea-dhcp4"], &["kea-dhcp4"]),
     (&["kea-dhcp6-server", "kea-dhcp6"], &["kea-dhcp6"]),
+    (&["kdump"], &[]),
     (&["lighttpd"], &["lighttpd"]),
     (&["ModemManager"], &["ModemManager"]),
     (&["named", "bind9"], &["named"]),
@@ -122,8 +125,15 @@ const PROCESSES: &[(&[&str], &[&str])] = &[
     (&["udisks2"], &["udisksd"]),
     (&["unbound"], &["unbound"]),
     (&["vsftpd"], &["vsftpd"]),
+    (&["webmin"], &["miniserv.pl"]),
+    (&["whoopsie"], &["whoopsie"]),
     (&["xinetd"], &["xinetd"]),
+    (&["osqueryd"], &["osqueryd"]),
+    (&["samhain"], &["samhain"]),
+    (&["update-engine"], &["update_engine"]),
+    (&["wazuh-agent"], &["wazuh-agentd"]),
     (&["ypserv"], &["ypserv"]),
+    (&["yum-cron"], &[]),
 ];
 
 fn needs(wanted: &Wanted) -> Vec<FactRef> {
@@ -339,14 +349,16 @@ fn has_init_script(name: &str, input: &Input<'_>) -> bool {
 /// A service where neither systemd nor OpenRC runs: its processes tell whether it is active, the links of the runlevels whether it would be started.
 fn unmanaged_service(unit: &str, input: &Input<'_>, processes: &Result<Vec<String>, Why>) -> Result<Value, Why> {
     let Some(name) = unit.strip_suffix(".service") else { return Ok(service("not-found", "inactive", "unmanaged")) };
-    let Some((_, names)) = PROCESSES.iter().find(|(services, _)| services.contains(&name)).filter(|(_, names)| !names.is_empty())
-    else {
-        return Err(Why::ToolMissing(format!("no service manager runs, and no process tells of `{name}`")));
+    let starts_nothing = input.facts.value("init.name")?.as_str() != Some("init");
+    let names = match PROCESSES.iter().find(|(services, _)| services.contains(&name)) {
+        Some((_, names)) if !names.is_empty() => names,
+        // What leaves no process behind (rules loaded once) was never started where nothing starts services.
+        Some(_) if starts_nothing => return Ok(service("not-found", "inactive", "unmanaged")),
+        _ => return Err(Why::ToolMissing(format!("no service manager runs, and no process tells of `{name}`"))),
     };
     let running = processes.as_ref().map_err(Clone::clone)?.iter().any(|process| names.contains(&process.as_str()));
     let load = if running || has_init_script(name, input) { "loaded" } else { "not-found" };
-    let init = input.facts.value("init.name")?.as_str() == Some("init");
-    let enabled = if init { sysv_enabled(name, input)? } else { "unmanaged" };
+    let enabled = if starts_nothing { "unmanaged" } else { sysv_enabled(name, input)? };
     Ok(service(load, if running { "active" } else { "inactive" }, enabled))
 }
 
@@ -494,7 +506,14 @@ mod tests {
 
     #[test]
     fn without_an_init_system_the_processes_decide_and_what_they_cannot_tell_stays_unknown() {
-        let names = ["service[\"sshd\"]", "service[\"cups\"]", "service[\"cups.socket\"]", "service[\"ufw\"]", "process.names"];
+        let names = [
+            "service[\"sshd\"]",
+            "service[\"cups\"]",
+            "service[\"cups.socket\"]",
+            "service[\"ufw\"]",
+            "service[\"else\"]",
+            "process.names",
+        ];
         let answers = [
             ("init", answered("sshd\n")),
             ("units", not_booted()),
@@ -505,7 +524,8 @@ mod tests {
         assert_eq!(facts.keyed("service", "sshd").map(states), Ok(["loaded", "active", "unmanaged"]));
         assert_eq!(facts.keyed("service", "cups").map(states), Ok(["not-found", "inactive", "unmanaged"]));
         assert_eq!(facts.keyed("service", "cups.socket").map(states), Ok(["not-found", "inactive", "unmanaged"]));
-        assert!(matches!(facts.keyed("service", "ufw"), Err(Why::ToolMissing(_))));
+        assert_eq!(facts.keyed("service", "ufw").map(states), Ok(["not-found", "inactive", "unmanaged"]));
+        assert!(matches!(facts.keyed("service", "else"), Err(Why::ToolMissing(_))));
         assert_eq!(facts.value("process.names"), Ok(&Value::list(["sleep", "sshd"])));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use russh::keys::{PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, MethodKind, MethodSet};
+use russh::{Channel, ChannelId, Disconnect, MethodKind, MethodSet};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -109,15 +109,19 @@ impl Handler for Host {
                     session.exit_status_request(channel, 127)?;
                     return session.close(channel);
                 };
-                let cut = matches!(self.behaviour, Behaviour::CutOff(_));
-                if cut {
+                if matches!(self.behaviour, Behaviour::CutOff(_)) {
                     stdout.truncate(stdout.len() / 2);
+                    let handle = session.handle();
+                    tokio::spawn(async move {
+                        // Through the same queue, so that the end comes after what was said before it.
+                        let _ = handle.extended_data(channel, 1, stderr).await;
+                        let _ = handle.data(channel, stdout).await;
+                        let _ = handle.disconnect(Disconnect::ByApplication, "cut off".to_owned(), String::new()).await;
+                    });
+                    return Ok(());
                 }
                 session.data(channel, stdout)?;
                 session.extended_data(channel, 1, stderr)?;
-                if cut {
-                    return Err(russh::Error::Disconnect);
-                }
             }
             Behaviour::Refuse | Behaviour::Hang | Behaviour::Garbage | Behaviour::Deny => {}
         }

@@ -3,7 +3,7 @@ login root
 
 # What an engine needs and a container that isn't privileged hasn't got: settings of its network namespace and control groups that can be written.
 mount -o remount,bind,rw /proc/sys
-grep -E ' cgroup2? ' /proc/mounts | while read -r _ point _; do mount -o remount,bind,rw "$point" || :; done
+writable_control_groups
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     mkdir -p /sys/fs/cgroup/init
     for process in $(cat /sys/fs/cgroup/cgroup.procs); do echo "$process" > /sys/fs/cgroup/init/cgroup.procs 2>/dev/null || :; done

@@ -1,0 +1,132 @@
+//! The verdicts written down by hand in `expected/HOST.yaml`, and the report against them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What a scan must say of a host.
+///
+/// An expectation is a word, optionally with its reason, optionally with alternatives for what depends on the machine that the fleet runs on:
+/// `pass`, `unknown needs_root`, `unknown tool_missing or not_applicable`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expected {
+    /// Status and reason of the outcome.
+    outcome: String,
+    /// The verdict of every check. A host without answers has none.
+    #[serde(default)]
+    checks: BTreeMap<String, String>,
+}
+
+impl Expected {
+    /// Reads a file.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// Every difference between this and the host's object in the JSON report, one sentence each.
+    pub(crate) fn differences(&self, name: &str, host: &Value) -> Vec<String> {
+        let mut differences = Vec::new();
+        let outcome = words(&host["outcome"]["status"], &host["outcome"]["reason"]);
+        if !meets(&self.outcome, &outcome) {
+            let detail = host["outcome"]["detail"].as_str().unwrap_or_default();
+            differences.push(format!("{name}: the outcome is `{outcome}`, expected `{}`: {detail}", self.outcome));
+        }
+        let found = verdicts(host);
+        for (check, expected) in &self.checks {
+            match found.get(check) {
+                None => differences.push(format!("{name}: {check} has no verdict, expected `{expected}`")),
+                Some((verdict, _)) if meets(expected, verdict) => {}
+                Some((verdict, evidence)) => {
+                    differences.push(format!("{name}: {check} is `{verdict}`, expected `{expected}`: {evidence}"));
+                }
+            }
+        }
+        for (check, (verdict, evidence)) in found.iter().filter(|(check, _)| !self.checks.contains_key(*check)) {
+            differences.push(format!("{name}: {check} is `{verdict}`, and nothing is written down for it: {evidence}"));
+        }
+        differences
+    }
+}
+
+/// The host's object as a file of expectations, for a person to compare and to copy from: nothing reads it.
+pub(crate) fn as_written(host: &Value) -> String {
+    let mut text = format!("outcome: {}\nchecks:\n", words(&host["outcome"]["status"], &host["outcome"]["reason"]));
+    for (check, (verdict, evidence)) in verdicts(host) {
+        text.push_str(&format!("  {check}: {verdict}  # {evidence}\n"));
+    }
+    text
+}
+
+/// Verdict and evidence by check.
+fn verdicts(host: &Value) -> BTreeMap<String, (String, String)> {
+    let of = |finding: &Value| {
+        let evidence: Vec<&str> =
+            finding["evidence"].as_array().into_iter().flatten().filter_map(|line| line["text"].as_str()).collect();
+        let check = finding["check"].as_str().unwrap_or("(no check)").to_owned();
+        (check, (words(&finding["verdict"], &finding["reason"]), evidence.join("; ")))
+    };
+    host["findings"].as_array().into_iter().flatten().map(of).collect()
+}
+
+fn words(first: &Value, second: &Value) -> String {
+    [first, second].iter().filter_map(|word| word.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether what was found is one of the alternatives; an alternative without a reason takes any.
+fn meets(expected: &str, found: &str) -> bool {
+    expected.split(" or ").any(|one| found == one || found.split(' ').next() == Some(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn host() -> Value {
+        json!({
+            "outcome": {"status": "scanned", "reason": "complete", "detail": ""},
+            "findings": [
+                {"check": "a.b", "verdict": "pass", "reason": null, "evidence": [{"text": "0"}]},
+                {"check": "c.d", "verdict": "unknown", "reason": "needs_root", "evidence": [{"text": "sudo"}, {"text": "no"}]},
+            ],
+        })
+    }
+
+    #[test]
+    fn a_host_as_written_down_has_no_differences() {
+        for checks in ["{a.b: pass, c.d: unknown needs_root}", "{a.b: fail or pass, c.d: unknown}"] {
+            let expected = Expected::parse(&format!("outcome: scanned complete\nchecks: {checks}\n")).expect("well-formed");
+            assert_eq!(expected.differences("h", &host()), Vec::<String>::new());
+        }
+        let expected = Expected::parse(&as_written(&host())).expect("well-formed");
+        assert_eq!(expected.differences("h", &host()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn another_verdict_another_reason_a_missing_and_an_extra_check_are_differences() {
+        for (checks, count) in [
+            ("{a.b: fail, c.d: unknown}", 1),
+            ("{a.b: pass, c.d: unknown timed_out}", 1),
+            ("{a.b: pass}", 1),
+            ("{a.b: pass, c.d: unknown, e.f: pass}", 1),
+            ("{}", 2),
+        ] {
+            let expected = Expected::parse(&format!("outcome: scanned\nchecks: {checks}\n")).expect("well-formed");
+            let differences = expected.differences("h", &host());
+            assert_eq!(differences.len(), count, "{checks}: {differences:?}");
+        }
+        let expected =
+            Expected::parse("outcome: failed host_timeout or failed connection_lost\nchecks: {a.b: pass, c.d: unknown}\n")
+                .expect("ok");
+        assert_eq!(expected.differences("h", &host()).len(), 1);
+    }
+
+    #[test]
+    fn a_check_written_down_twice_is_an_error() {
+        assert!(Expected::parse("outcome: scanned\nchecks:\n  a: pass\n  a: fail\n").is_err());
+        assert!(Expected::parse("outcome: scanned\nverdicts: {}\n").is_err());
+    }
+}
