@@ -415,10 +415,11 @@ fn register(context: &mut Context<'static, 'static>) {
             let network: ipnet::IpNet = network.parse().map_err(|_| fault("not a network"))?;
             Ok(network.contains(&address))
         }),
-        context.add_function("join", |list: Arc<Vec<cel::Value>>, separator: Arc<String>| -> Result<String, ExecutionError> {
-            let items = list.iter().map(|item| from_cel(item).map(|item| item.to_string()));
-            let items: Result<Vec<String>, String> = items.collect();
-            items.map(|items| items.join(&separator)).map_err(|fault| ExecutionError::function_error("join", fault))
+        context.add_function("join", |list: cel::Value, separator: Arc<String>| -> Result<String, ExecutionError> {
+            let fault = |what: &str| ExecutionError::function_error("join", what);
+            let cel::Value::List(list) = list else { return Err(fault("not a list")) };
+            let items: Result<Vec<String>, String> = list.iter().map(|item| Ok(from_cel(item)?.to_string())).collect();
+            Ok(items.map_err(|what| fault(&what))?.join(&separator))
         }),
         context.add_function("advisories", |product: Arc<String>, version: Arc<String>| -> Result<cel::Value, ExecutionError> {
             let found = advisory::affecting(&product, &version);
