@@ -32,7 +32,7 @@ fn temporary() -> tempfile::TempDir {
 fn wrong_input_of_every_kind_is_one_error_that_names_it_and_exit_status_2_and_no_report() {
     let directory = temporary();
     let path = directory.path();
-    fs::write(path.join("hosts"), "web01\nweb02 ansible_port=seven\n[bad\nweb[3:1]\n").expect("written");
+    fs::write(path.join("hosts"), "web01\nweb02 ansible_port=seven\nweb[3:1]\n[bad\n").expect("written");
     fs::write(path.join("good"), "web01 ansible_host=192.0.2.1\n").expect("written");
     fs::create_dir(path.join("packs")).expect("made");
     fs::write(path.join("packs/a.yaml"), "checks:\n- id: x\n  nonsense: true\n").expect("written");
@@ -179,4 +179,42 @@ fn the_demo_scans_a_fleet_with_three_bad_hosts_and_leaves_its_reports() {
     for name in ["refuses", "rekeyed", "hangs"] {
         assert!(text.contains(name), "{text}");
     }
+}
+
+fn interrupt(process: u32) {
+    let sent = Command::new("kill").args(["-INT", &process.to_string()]).status().expect("kill runs");
+    assert!(sent.success());
+}
+
+#[test]
+fn ctrl_c_twice_ends_the_scan_with_status_130_and_every_report_is_written() {
+    let directory = temporary();
+    let path = directory.path();
+    fs::write(path.join("key"), key()).expect("written");
+    // A port that accepts and never speaks.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("bound").port();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fleetscan"))
+        .args(["scan", "-i", &format!("127.0.0.1:{port},"), "--private-key", "key", "-u", "nobody", "-T", "60"])
+        .args(["-o", "json=r.json", "-o", "csv=r.csv"])
+        .current_dir(path)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let _held = silent.accept().expect("it connects");
+    interrupt(child.id());
+    let drained = std::time::Instant::now();
+    // The first lets the running host go on: it is still there a while later.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(child.try_wait().expect("asked").is_none(), "the first interrupt gave up a running host");
+    interrupt(child.id());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(drained.elapsed() < std::time::Duration::from_secs(30));
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&fs::read(path.join("r.json")).expect("written")).expect("JSON");
+    assert_eq!(report["hosts"][0]["outcome"]["reason"], "interrupted");
+    assert_eq!(report["interrupted"], true);
+    assert!(fs::read_to_string(path.join("r.csv")).expect("written").contains("interrupted"));
+    assert!(stdout(&output).contains("exit status 130"), "{}", stdout(&output));
 }

@@ -1,6 +1,7 @@
 //! A CEL expression over facts: compiled once, evaluated for every host.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use cel::common::ast::{Expr, LiteralValue, operators};
@@ -9,7 +10,7 @@ use cel::{Context, ExecutionError};
 
 use super::vocabulary::Vocabulary;
 use crate::advisory;
-use crate::model::{FactRef, Facts, Value};
+use crate::model::{FactRef, Facts, Kind, Value};
 
 /// A function of ours in expressions.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,7 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
         call: "in_network(address, \"10.0.0.0/8\")",
         summary: "Whether an IP address lies in a network; an error where either is not one.",
     },
+    FunctionDoc { call: "join(list, \", \")", summary: "The items of a list as one text, with the separator between them." },
     FunctionDoc {
         call: "advisories(\"runc\", version)",
         summary: "The known vulnerabilities of a version of docker-engine, docker-cli, buildkit, containerd, runc or compose: a list of {id, severity, condition, summary, fixed, url, line}, where `fixed` names the versions to move to, `condition` what must be in use for it to matter (authorization-plugin, swarm, firewalld, other-client, or empty), and `line` says it all; an error where the version cannot be compared.",
@@ -50,6 +52,30 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
 pub(super) struct Expression {
     program: cel::Program,
     facts: BTreeSet<FactRef>,
+    parts: BTreeSet<Part>,
+}
+
+/// What an expression looks at: a fact, or a field of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Part {
+    /// The fact.
+    pub(super) fact: FactRef,
+    /// The fields that lead into it; none for the whole fact.
+    pub(super) fields: Vec<String>,
+}
+
+impl Part {
+    /// The part of the fact's value.
+    pub(super) fn of<'a>(&self, value: &'a Value) -> Option<&'a Value> {
+        self.fields.iter().try_fold(value, |value, field| value.field(field))
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fact.fmt(out)?;
+        self.fields.iter().try_for_each(|field| write!(out, ".{field}"))
+    }
 }
 
 impl Expression {
@@ -59,16 +85,22 @@ impl Expression {
     /// Every fault, as sentences.
     pub(super) fn compile(source: &str, vocabulary: &Vocabulary, params: &BTreeMap<String, Value>) -> Result<Self, Vec<String>> {
         let program = cel::Program::compile(source).map_err(|errors| vec![one_line(&errors.to_string())])?;
-        let mut reader = Reader { vocabulary, params, facts: BTreeSet::new(), faults: Vec::new(), bound: Vec::new() };
+        let mut reader = Reader { vocabulary, params, parts: BTreeSet::new(), faults: Vec::new(), bound: Vec::new() };
         reader.read(&program.expression().expr);
-        let Reader { facts, faults, .. } = reader;
+        let Reader { parts, faults, .. } = reader;
         for function in program.references().functions() {
             // What is called but exists nowhere would only be noticed on the host that reaches it.
             if !function.contains(['_', '@', '!', '?']) && !KNOWN_FUNCTIONS.contains(&function) && !is_ours(function) {
                 return Err(vec![format!("there is no function `{function}`")]);
             }
         }
-        if faults.is_empty() { Ok(Self { program, facts }) } else { Err(faults) }
+        let facts = parts.iter().map(|part| part.fact.clone()).collect();
+        if faults.is_empty() { Ok(Self { program, facts, parts }) } else { Err(faults) }
+    }
+
+    /// What it looks at: facts, and fields of them where it names those alone.
+    pub(super) fn parts(&self) -> &BTreeSet<Part> {
+        &self.parts
     }
 
     /// The facts it speaks of.
@@ -102,7 +134,7 @@ fn one_line(text: &str) -> String {
 struct Reader<'a> {
     vocabulary: &'a Vocabulary,
     params: &'a BTreeMap<String, Value>,
-    facts: BTreeSet<FactRef>,
+    parts: BTreeSet<Part>,
     faults: Vec<String>,
     bound: Vec<String>,
 }
@@ -201,13 +233,26 @@ impl Reader<'_> {
         if let Err(fault) = follow(term.kind, rest, &fact.to_string()) {
             self.faults.push(fault);
         }
-        self.facts.insert(fact);
+        // The fields named one after the other lead into records; what comes after a list is no field of it.
+        let mut kind = term.kind;
+        let mut fields = Vec::new();
+        for segment in rest {
+            let (Segment::Field(name) | Segment::Literal(name)) = segment else { break };
+            match kind {
+                Kind::Record(known) => match known.iter().find(|(field, _)| field == name) {
+                    Some((_, inner)) => kind = *inner,
+                    None => break,
+                },
+                _ => break,
+            }
+            fields.push((*name).to_owned());
+        }
+        self.parts.insert(Part { fact, fields });
     }
 }
 
 /// Follows fields and indices into a value of a kind, as far as the kind tells.
-fn follow(kind: crate::model::Kind, rest: &[Segment<'_>], at: &str) -> Result<(), String> {
-    use crate::model::Kind;
+fn follow(kind: Kind, rest: &[Segment<'_>], at: &str) -> Result<(), String> {
     let Some((first, rest)) = rest.split_first() else { return Ok(()) };
     match (kind, first) {
         (Kind::Maybe(kind), _) => follow(*kind, std::slice::from_ref(first), at),
@@ -369,6 +414,12 @@ fn register(context: &mut Context<'static, 'static>) {
             let address: std::net::IpAddr = address.parse().map_err(|_| fault("not an IP address"))?;
             let network: ipnet::IpNet = network.parse().map_err(|_| fault("not a network"))?;
             Ok(network.contains(&address))
+        }),
+        context.add_function("join", |list: cel::Value, separator: Arc<String>| -> Result<String, ExecutionError> {
+            let fault = |what: &str| ExecutionError::function_error("join", what);
+            let cel::Value::List(list) = list else { return Err(fault("not a list")) };
+            let items: Result<Vec<String>, String> = list.iter().map(|item| Ok(from_cel(item)?.to_string())).collect();
+            Ok(items.map_err(|what| fault(&what))?.join(&separator))
         }),
         context.add_function("advisories", |product: Arc<String>, version: Arc<String>| -> Result<cel::Value, ExecutionError> {
             let found = advisory::affecting(&product, &version);

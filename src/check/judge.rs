@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::expression::{Expression, Scope};
+use super::expression::{Expression, Part, Scope};
 use super::pack::{Check, CheckSet, Rule};
 use crate::model::{Evidence, FactRef, Facts, Finding, Value, Verdict, Why};
 
@@ -145,15 +145,19 @@ impl CheckSet {
 
     /// The facts that expressions looked at, with their values.
     fn looked_at<'a>(&self, expressions: impl IntoIterator<Item = &'a Expression>, facts: &Facts) -> Vec<Evidence> {
-        let names: BTreeSet<&FactRef> = expressions.into_iter().flat_map(Expression::facts).collect();
-        let mut lines: Vec<Evidence> = names
+        let parts: BTreeSet<&Part> = expressions.into_iter().flat_map(Expression::parts).collect();
+        let mut lines: Vec<Evidence> = parts
             .iter()
             .take(LINES)
-            .map(|fact| match facts.state(fact) {
-                Some(Ok(value)) => self.evidence(fact, format!("{fact} = {}", summary(value))),
+            .map(|part| match facts.state(&part.fact) {
+                Some(Ok(value)) => {
+                    // A field that is not there is inside what is null.
+                    let value = part.of(value).map_or_else(|| "none".to_owned(), summary);
+                    self.evidence(&part.fact, format!("{part} = {value}"))
+                }
                 // Looked at, not known, and not what decided.
-                Some(Err(why)) => self.evidence(fact, format!("{fact} is not known: {}", why.detail())),
-                None => self.evidence(fact, format!("{fact} was not asked for")),
+                Some(Err(why)) => self.evidence(&part.fact, format!("{part} is not known: {}", why.detail())),
+                None => self.evidence(&part.fact, format!("{part} was not asked for")),
             })
             .collect();
         if lines.is_empty() {

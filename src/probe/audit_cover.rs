@@ -1,8 +1,8 @@
 //! Which files of the container engine the audit rules cover: derived from the rules, the mounts and where paths lead.
 //!
 //! What a rule covers was tried on Linux 6.18 with audit 3.0.9: a watch on a symbolic link covers the link alone, neither what it leads to nor an access
-//! through it; a watch on a directory covers file systems mounted below it when the rule was loaded, and none mounted later. auditctl(8) promises
-//! nothing about mountpoints, and rules are loaded before most mounts of an engine, so coverage across a mountpoint counts as partial.
+//! through it; a watch on a directory covers file systems mounted below it when the rule was loaded, and none mounted later; a directory mounted over
+//! itself stays covered. auditctl(8) excludes mountpoints, and an engine mounts much later than rules are loaded, so coverage across one counts as partial.
 
 use std::collections::BTreeSet;
 
@@ -71,7 +71,7 @@ enum Place {
     DataRoot,
     /// The daemon's configuration file.
     ConfigFile,
-    /// The file of a unit with its drop-ins, and files of other init systems.
+    /// The file of a unit with its drop-ins; where there is no such unit, the files of other init systems.
     Unit(&'static str, &'static [&'static str]),
 }
 
@@ -375,6 +375,7 @@ impl Evidence {
     fn of(input: &Input<'_>, links: Links) -> Result<Self, Why> {
         let files = Files::of(input.answers)?;
         let mounts = Mounts::of(input.answers)?;
+        let lasting = files.rules();
         let (mut off, mut locked) = (None, false);
         let rules = match Status::of(input.answers) {
             Err(why @ Why::ToolMissing(_)) => Err(why),
@@ -384,22 +385,24 @@ impl Evidence {
                 if status.enabled == 0 {
                     off = Some("audit is switched off (auditctl -s: enabled 0)".to_owned());
                 }
-                let rules = loaded(input.answers)?;
+                let mut rules = loaded(input.answers)?;
+                // auditctl -l does not list them.
+                rules.equivalent.clone_from(&lasting.equivalent);
                 if rules.never_task().is_some() {
                     off = Some("the rule `-a never,task` keeps every process from being audited".to_owned());
                 }
                 Ok(rules)
             }
         };
-        Ok(Self { off, locked, loaded: rules, lasting: files.rules(), overwritten: files.overwritten(), mounts, links })
+        Ok(Self { off, locked, loaded: rules, lasting, overwritten: files.overwritten(), mounts, links })
     }
 
     fn cover(&self, object: &Found, rules: &Rules) -> Coverage {
         cover(object, rules, &self.mounts, &self.links)
     }
 
-    /// The coverage of one path, and whether it lasts.
-    fn judge(&self, object: &Found) -> Result<(Coverage, bool), Why> {
+    /// The coverage of one path, and why it does not last, where it doesn't.
+    fn judge(&self, object: &Found) -> Result<(Coverage, Option<&'static str>), Why> {
         let lasting = self.cover(object, &self.lasting);
         let mut now = match (&self.loaded, lasting.level) {
             (Ok(rules), _) => self.cover(object, rules),
@@ -416,6 +419,15 @@ impl Evidence {
         }
         let persistent =
             lasting.level >= now.level && lasting.level > Level::None && lasting.permissions.contains(now.permissions);
+        let passing = if persistent {
+            None
+        } else if self.cover(object, &self.overwritten).level > Level::None {
+            Some("only in /etc/audit/audit.rules, which augenrules overwrites: move it to /etc/audit/rules.d")
+        } else if lasting.level > Level::None {
+            Some("the rule files cover less of it than the loaded rules")
+        } else {
+            Some("not in the rule files, so it is gone after a restart")
+        };
         if let Some(off) = &self.off {
             now = Coverage { note: off.clone(), rule: now.rule, ..Coverage::default() };
         } else if now.level == Level::None && lasting.level > Level::None {
@@ -425,17 +437,10 @@ impl Evidence {
             } else {
                 "it is in the rule files and not loaded".to_owned()
             };
-        } else if now.level > Level::None && !persistent && now.note.is_empty() {
-            let overwritten = self.cover(object, &self.overwritten).level > Level::None;
-            now.note = if overwritten {
-                "only in /etc/audit/audit.rules, which augenrules overwrites: move it to /etc/audit/rules.d".to_owned()
-            } else {
-                "not in the rule files, so it is gone after a restart".to_owned()
-            };
-        } else if now.level == Level::None && now.note.is_empty() {
-            now.note = "no audit rule covers it".to_owned();
+        } else if now.note.is_empty() {
+            now.note = if now.level == Level::None { "no audit rule covers it" } else { passing.unwrap_or_default() }.to_owned();
         }
-        Ok((now, persistent))
+        Ok((now, passing))
     }
 }
 
@@ -498,9 +503,8 @@ impl Lookup<'_> {
                 let dropins = file.field("dropins").and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_str);
                 // What a generator made is made again at every start, and a masked unit is a link to /dev/null.
                 let kept = path.chain(dropins).filter(|path| !path.starts_with("/run/systemd/generator") && *path != "/dev/null");
-                let mut found: Vec<Found> = kept.map(|path| self.named("file", path)).collect();
-                found.extend(self.all(others)?);
-                found
+                let found: Vec<Found> = kept.map(|path| self.named("file", path)).collect();
+                if found.is_empty() { self.all(others)? } else { found }
             }
         };
         // One file under two names is one object, by its own name where that is among them.
@@ -570,13 +574,13 @@ fn parse(input: &Input<'_>, output: &mut Output) {
         });
         match &judged {
             Ok(judged) => {
-                for ((now, persistent), object) in judged.iter().filter(|((now, _), _)| now.level > Level::None) {
+                for ((now, passing), object) in judged.iter().filter(|((now, _), _)| now.level > Level::None) {
                     covered = covered.map(|covered| covered + 1);
-                    if let (false, Ok(lost)) = (*persistent, &mut lost) {
+                    if let (Some(passing), Ok(lost)) = (*passing, &mut lost) {
                         lost.push(Value::record([
                             ("path", object.path.clone().into()),
                             ("rule", now.rule.clone().into()),
-                            ("note", now.note.clone().into()),
+                            ("note", passing.into()),
                         ]));
                     }
                 }
@@ -586,8 +590,8 @@ fn parse(input: &Input<'_>, output: &mut Output) {
                 covered = Err(why.clone());
             }
         }
-        let records =
-            judged.map(|judged| Value::list(judged.iter().map(|((now, persistent), object)| record(object, now, *persistent))));
+        let records = judged
+            .map(|judged| Value::list(judged.iter().map(|((now, passing), object)| record(object, now, passing.is_none()))));
         output.set_keyed("audit.object", key, records);
     }
     output.set("audit.not_persistent", lost);
@@ -817,6 +821,43 @@ file|/usr/bin/runc|/usr/sbin/runc\nfile|/usr/sbin/runc|/usr/sbin/runc\nhidden|/r
         assert_eq!(
             facts.keyed("audit.object_paths", "containerd-socket"),
             Ok(&Value::list(["/run/docker/containerd/containerd.sock"]))
+        );
+    }
+
+    #[test]
+    fn a_subtree_that_the_files_make_part_of_a_directory_is_covered_though_auditctl_does_not_list_it() {
+        let files = format!("{STOCK}/etc/audit/rules.d/a.rules:-w / -p rwxa\n/etc/audit/rules.d/a.rules:-q /run,/\n");
+        let names = ["audit.object[\"containerd-socket\"]"];
+        let facts = facts_of(&names, &host(answered(STATUS), "-w / -p rwxa\n", &files));
+        assert_eq!(object(&facts, "containerd-socket", "loaded"), "full".into());
+        let facts = facts_of(&names, &host(answered(STATUS), "-w / -p rwxa\n", STOCK));
+        assert_eq!(object(&facts, "containerd-socket", "loaded"), "partial".into());
+    }
+
+    #[test]
+    fn the_data_root_is_where_the_daemon_has_it_and_the_unit_where_systemd_has_it() {
+        let mut answers = host(
+            answered(STATUS),
+            "-w /mnt/big -p wa\n-w /var/lib/docker -p wa\n-w /lib/systemd/system/docker.service -p wa\n",
+            STOCK,
+        );
+        answers.extend([
+            ("tools", answered("dockerd=/usr/sbin/dockerd\ndocker=/usr/bin/docker\n")),
+            ("init", answered("systemd\n")),
+            ("docker-processes", answered("")),
+            ("units", answered("Id=docker.service\nLoadState=loaded\nFragmentPath=/lib/systemd/system/docker.service\nDropInPaths=/etc/systemd/system/docker.service.d/a.conf\n")),
+            ("docker-root", answered("root /var/lib/docker\npath /mnt/big\nstat 710|0|0|root|root|directory\n")),
+        ]);
+        let facts = facts_of(&["audit.object[\"data-root\"]", "audit.object[\"service-unit\"]"], &answers);
+        assert_eq!(object(&facts, "data-root", "rule"), "-w /mnt/big -p wa".into(), "not the link at /var/lib/docker");
+        let units = facts.keyed("audit.object", "service-unit").expect("known").as_list().expect("a list").to_vec();
+        let seen: Vec<_> = units.iter().map(|unit| (unit.field("path").cloned(), unit.field("loaded").cloned())).collect();
+        assert_eq!(
+            seen,
+            [
+                (Some("/etc/systemd/system/docker.service.d/a.conf".into()), Some("none".into())),
+                (Some("/lib/systemd/system/docker.service".into()), Some("full".into())),
+            ]
         );
     }
 

@@ -73,6 +73,15 @@ const FACTS: &[FactSpec] = &[
         summary: "Whether there is a Docker engine: its daemon as a program, a unit or a process. A Docker client alone, or Podman under its name, is none.",
     },
     FactSpec {
+        name: "docker.other_engines",
+        key: None,
+        kind: TEXTS,
+        unit: None,
+        source: "command -v podman crio k3s kubelet lxd ...",
+        rights: Rights::Any,
+        summary: "Programs of other engines that run containers.",
+    },
+    FactSpec {
         name: "docker.running",
         key: None,
         kind: Kind::Bool,
@@ -164,6 +173,9 @@ const FACTS: &[FactSpec] = &[
     },
 ];
 
+/// Programs that run containers or their engine, other than Docker's.
+const OTHER_ENGINES: [&str; 7] = ["podman", "crio", "k3s", "rke2", "kubelet", "lxd", "incusd"];
+
 /// Facts that `docker info` tells, alone or with others.
 const FROM_INFO: &[&str] = &[
     "docker.containerd_store",
@@ -176,6 +188,9 @@ const FROM_INFO: &[&str] = &[
 
 fn needs(wanted: &Wanted) -> Vec<FactRef> {
     let mut needs = Vec::new();
+    if wanted.wants("docker.other_engines") {
+        needs.extend(OTHER_ENGINES.iter().map(|program| FactRef::keyed("tools", *program)));
+    }
     if wanted.wants("docker.installed") {
         needs.push(FactRef::keyed("tools", "dockerd"));
         needs.push(FactRef::keyed("tools", "docker"));
@@ -234,6 +249,11 @@ fn parse(input: &Input<'_>, output: &mut Output) {
     output.set("docker.running", daemons.clone().map(|uids| !uids.is_empty()));
     output.set("docker.rootless", daemons.map(|uids| !uids.is_empty() && !uids.contains(&0)));
 
+    if input.wanted.wants("docker.other_engines") {
+        let paths = OTHER_ENGINES.iter().map(|program| facts.keyed("tools", program));
+        let found: Result<Vec<&str>, Why> = paths.filter_map(|path| path.map(Value::as_str).transpose()).collect();
+        output.set("docker.other_engines", found.map(Value::list));
+    }
     let info = || info(input.answers);
     if input.wanted.wants_any(FROM_INFO) {
         output.set("docker.state", info().map(|info| info.value()));
@@ -703,6 +723,13 @@ mod tests {
         assert_eq!(installed("docker=/snap/bin/docker\n", "", ""), [Ok(true), Ok(false), Ok(false)]);
         // Podman's program of the same name, or a client alone.
         assert_eq!(installed("docker=/usr/bin/docker\n", "", "")[1..], [Ok(false), Ok(false)]);
+    }
+
+    #[test]
+    fn other_engines_show_by_their_programs() {
+        let tools = answered("podman=/usr/bin/podman\nkubelet=/usr/bin/kubelet\n");
+        let facts = facts(&["docker.other_engines"], "", &[("tools", tools)]);
+        assert_eq!(facts.value("docker.other_engines"), Ok(&Value::list(["/usr/bin/podman", "/usr/bin/kubelet"])));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Asking a host and understanding its answers.
 //!
 //! A [`Probe`] owns facts: it says which steps answer them and parses the answers. [`plan`] takes the facts that the checks want and gives the least set
-//! of steps; [`script`] reads the framed answers into a [`Transcript`]; [`facts`] lets every probe parse its part. One file per topic.
+//! of steps; [`FrameReader`] reads the framed answers into a [`Transcript`]; [`facts`] lets every probe parse its part. One file per topic.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,12 +27,16 @@ mod listeners;
 mod mac;
 mod mounts;
 mod packages;
+mod pam;
 mod plan;
 mod record;
 mod script;
 mod secrets;
 mod services;
+mod shell_login;
+mod sshd;
 mod storage;
+mod subids;
 mod sudo;
 mod sysctl;
 mod texts;
@@ -143,12 +147,6 @@ pub(crate) fn needs_nothing(_: &Wanted) -> Vec<FactRef> {
     Vec::new()
 }
 
-/// For a probe whose facts all follow from others.
-#[cfg_attr(not(test), expect(dead_code, reason = "for derived facts"))]
-pub(crate) fn asks_nothing(_: &Wanted) -> Vec<Step> {
-    Vec::new()
-}
-
 /// For a probe whose answers hold no secrets.
 pub(crate) fn no_secrets(_: &str, _: &[u8]) -> Option<Vec<u8>> {
     None
@@ -173,11 +171,15 @@ pub const PROBES: &[&Probe] = &[
     &docker::PROBE,
     &docker_versions::PROBE,
     &docker_containers::PROBE,
+    &subids::PROBE,
     &storage::PROBE,
     &audit::PROBE,
     &audit_cover::PROBE,
     &audit_log::PROBE,
     &sudo::PROBE,
+    &sshd::PROBE,
+    &shell_login::PROBE,
+    &pam::PROBE,
 ];
 
 /// Every fact there is, in the order of the probes.

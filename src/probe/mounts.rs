@@ -70,6 +70,15 @@ impl Mount {
     }
 }
 
+impl Mount {
+    /// Whether this mount shows at its mountpoint what the mount above shows there anyway.
+    fn repeats(&self, above: &Self) -> bool {
+        let below = self.mountpoint.strip_prefix(above.mountpoint.trim_end_matches('/')).unwrap_or_default();
+        self.device == above.device
+            && self.root.trim_end_matches('/') == format!("{}{}", above.root.trim_end_matches('/'), below.trim_end_matches('/'))
+    }
+}
+
 /// Every mount of the host, in the order of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Mounts(Vec<Mount>);
@@ -110,9 +119,28 @@ impl Mounts {
         self.on_the_way(path).into_iter().max_by_key(|mount| mount.mountpoint.len())
     }
 
+    /// The file systems that a path passes through, from `/` on. Without directories that are mounted over themselves, as dockerd does with its data
+    /// directory: what lies below is what was there before.
+    fn layers(&self, path: &str) -> Vec<&Mount> {
+        let mut mounts = self.on_the_way(path);
+        mounts.sort_by_key(|mount| mount.mountpoint.len());
+        let mut layers: Vec<&Mount> = Vec::new();
+        for mount in mounts {
+            if !layers.last().is_some_and(|above| mount.repeats(above)) {
+                layers.push(mount);
+            }
+        }
+        layers
+    }
+
+    /// The mount of the file system that holds a path, see [`Self::layers`].
+    pub(super) fn file_system(&self, path: &str) -> Option<&Mount> {
+        self.layers(path).pop()
+    }
+
     /// The mountpoints that a path passes through, the path itself at the latest.
     pub(super) fn way(&self, path: &str) -> BTreeSet<&str> {
-        self.on_the_way(path).into_iter().map(|mount| mount.mountpoint.as_str()).collect()
+        self.layers(path).into_iter().map(|mount| mount.mountpoint.as_str()).collect()
     }
 
     /// Where the file system is mounted as a whole, of which a mount shows a directory; else the mount itself.
@@ -407,6 +435,17 @@ pub(super) mod tests {
         assert_eq!(boundary(&way, "/var"), Some("/var/lib/docker"));
         assert_eq!(boundary(&way, "/var/lib/docker"), None);
         assert_eq!(boundary(&mounts.way("/etc/docker"), "/"), None);
+    }
+
+    #[test]
+    fn a_directory_that_is_mounted_over_itself_is_no_boundary() {
+        let text = "27 1 254:0 / / rw - ext4 /dev/vda rw\n42 27 254:0 /var/lib/docker /var/lib/docker rw,relatime shared:1 - ext4 /dev/vda rw\n\
+43 27 254:0 /srv/data /mnt rw - ext4 /dev/vda rw\n";
+        let mounts = mounts(text);
+        assert_eq!(boundary(&mounts.way("/var/lib/docker/x"), "/var"), None);
+        assert_eq!(mounts.file_system("/var/lib/docker").map(|mount| mount.mountpoint.as_str()), Some("/"));
+        assert_eq!(mounts.holding("/var/lib/docker").map(|mount| mount.mountpoint.as_str()), Some("/var/lib/docker"));
+        assert_eq!(boundary(&mounts.way("/mnt/x"), "/"), Some("/mnt"));
     }
 
     #[test]

@@ -65,8 +65,10 @@ const RUNLEVELS: &[&str] = &["/etc/rc2.d", "/etc/rc3.d", "/etc/rc4.d", "/etc/rc5
 
 /// What a service's processes are called where nothing but the processes can tell: names of the service, names of processes.
 const PROCESSES: &[(&[&str], &[&str])] = &[
+    (&["abrtd"], &["abrtd"]),
     (&["apache2", "httpd"], &["apache2", "httpd"]),
     (&["apparmor"], &[]),
+    (&["apport"], &[]),
     (&["auditd"], &["auditd"]),
     (&["autofs"], &["automount"]),
     (&["avahi-daemon"], &["avahi-daemon"]),
@@ -91,6 +93,7 @@ const PROCESSES: &[(&[&str], &[&str])] = &[
     (&["isc-dhcp-server", "isc-dhcp-server6", "dhcpd", "dhcpd6"], &["dhcpd"]),
     (&["kea-dhcp4-server", "kea-dhcp4"], &["kea-dhcp4"]),
     (&["kea-dhcp6-server", "kea-dhcp6"], &["kea-dhcp6"]),
+    (&["kdump"], &[]),
     (&["lighttpd"], &["lighttpd"]),
     (&["ModemManager"], &["ModemManager"]),
     (&["named", "bind9"], &["named"]),
@@ -122,6 +125,8 @@ const PROCESSES: &[(&[&str], &[&str])] = &[
     (&["udisks2"], &["udisksd"]),
     (&["unbound"], &["unbound"]),
     (&["vsftpd"], &["vsftpd"]),
+    (&["webmin"], &["miniserv.pl"]),
+    (&["whoopsie"], &["whoopsie"]),
     (&["xinetd"], &["xinetd"]),
     (&["osqueryd"], &["osqueryd"]),
     (&["samhain"], &["samhain"]),

@@ -29,7 +29,7 @@ const FACTS: &[FactSpec] = &[
         unit: None,
         source: "docker info, /proc/self/mountinfo, /etc/fstab, systemctl list-unit-files",
         rights: Rights::Any,
-        summary: "The file system that holds Docker's data directory. separate is one of: own (mounted there, nothing else on it), shared (another than that of /, with other directories on it), root, bind (mounted there, yet a directory of the file system of /), subvolume (of the btrfs of /), memory, network, automount. persistence is fstab, unit, zfs or none. listed_but_not_mounted is a mountpoint on the way that is configured and has nothing mounted.",
+        summary: "The file system that holds Docker's data directory. separate is one of: own (mounted there, nothing else on it), shared (another than that of /, with other directories on it), root, bind (another directory of the file system of / is mounted there), subvolume (of the btrfs of /), memory, network, automount. persistence is fstab, unit, zfs or none. listed_but_not_mounted is a mountpoint on the way that is configured and has nothing mounted.",
     },
     FactSpec {
         name: "storage.docker_elsewhere",
@@ -161,7 +161,7 @@ fn redact(step: &str, stdout: &[u8]) -> Option<Vec<u8>> {
 
 /// What there is to say about a directory and the file system that holds it. `path` has no symbolic links in it.
 pub(super) fn area(path: &str, mounts: &Mounts, configured: &Configured) -> Result<Value, Why> {
-    let held = mounts.holding(path).zip(mounts.holding("/"));
+    let held = mounts.file_system(path).zip(mounts.file_system("/"));
     let (mount, root) = held.ok_or_else(|| Why::CouldNotBeParsed(format!("no mount holds `{path}`")))?;
     let separate = separate(path, mount, root);
     // A bind mount is made again when the file system behind it is, or by a line of its own.
@@ -421,8 +421,10 @@ mod tests {
     #[test]
     fn the_bind_mount_that_dockerd_makes_of_its_own_root_is_no_file_system() {
         assert_eq!(word("/srv/docker", MOUNTINFO), "root");
+        let bind = with("42 27 254:0 /srv/docker /var/lib/docker rw,relatime shared:1 - ext4 /dev/vda rw,discard");
+        assert_eq!(word("/var/lib/docker", &bind), "bind");
         let own_bind = with("42 27 254:0 /var/lib/docker /var/lib/docker rw,relatime shared:1 - ext4 /dev/vda rw,discard");
-        assert_eq!(word("/var/lib/docker", &own_bind), "bind");
+        assert_eq!(word("/var/lib/docker", &own_bind), "root");
         let over = format!("{MOUNTINFO}70 41 253:2 / /var/lib/docker rw shared:9 - ext4 /dev/mapper/vg-docker rw\n");
         assert_eq!(word("/var/lib/docker", &over), "own", "of a file system that is its own anyway");
     }
