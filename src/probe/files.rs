@@ -104,8 +104,12 @@ fn parse(input: &Input<'_>, output: &mut Output) {
             output.set_keyed("file", path, file(&stats, path));
         }
     }
-    for pattern in input.wanted.keys("files") {
-        output.set_keyed("files", pattern, matching(input, pattern));
+    let patterns = input.wanted.keys("files");
+    if !patterns.is_empty() {
+        let stats = Stats::of(input.answers, "files");
+        for pattern in patterns {
+            output.set_keyed("files", pattern, matching(input, &stats, pattern));
+        }
     }
 }
 
@@ -248,10 +252,10 @@ fn directories(wanted: &Wanted) -> BTreeSet<&str> {
     wanted.keys("files").into_iter().filter_map(split_pattern).map(|(directory, _)| directory).collect()
 }
 
-fn matching(input: &Input<'_>, pattern: &str) -> Result<Value, Why> {
+fn matching(input: &Input<'_>, stats: &Result<Stats, Why>, pattern: &str) -> Result<Value, Why> {
     let (directory, last) = split_pattern(pattern)
         .ok_or_else(|| Why::CouldNotBeParsed("a pattern may have wildcards in the last part of its path only".to_owned()))?;
-    let mut files = match expanded(input, directory, last) {
+    let mut files = match stats.as_ref().map_err(Why::clone).and_then(|stats| expanded(stats, directory, last)) {
         Err(Why::NeedsRoot(_)) => listed(input, directory, last)?,
         other => other?,
     };
@@ -260,26 +264,19 @@ fn matching(input: &Input<'_>, pattern: &str) -> Result<Value, Why> {
 }
 
 /// From the patterns that the shell expanded with the rights of the login.
-fn expanded(input: &Input<'_>, directory: &str, last: &str) -> Result<Vec<(String, Metadata)>, Why> {
-    let answer = input.answers.answer("files")?;
-    for (path, reason) in Complaints::of(&answer.error_text()).reasons {
-        if path.rsplit_once('/').is_some_and(|(parent, _)| parent == directory) {
-            match reason.as_str() {
-                "Permission denied" => return Err(Why::NeedsRoot(format!("the login may not list `{directory}`"))),
-                reason if is_absence(reason) => {}
-                reason => return Err(Why::ProbeFailed(format!("`{path}`: {reason}"))),
-            }
+fn expanded(stats: &Stats, directory: &str, last: &str) -> Result<Vec<(String, Metadata)>, Why> {
+    let inside = |path: &str| path.rsplit_once('/').is_some_and(|(parent, _)| parent == directory);
+    for (path, reason) in stats.complaints.reasons.iter().filter(|(path, _)| inside(path)) {
+        match reason.as_str() {
+            "Permission denied" => return Err(Why::NeedsRoot(format!("the login may not list `{directory}`"))),
+            reason if is_absence(reason) => {}
+            reason => return Err(Why::ProbeFailed(format!("`{path}`: {reason}"))),
         }
     }
-    let text = answer.text();
-    let mut files = Vec::new();
-    for (path, metadata) in text.lines().filter_map(stat_line) {
-        let name = path.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/'));
-        if name.is_some_and(|name| !name.contains('/') && glob_matches(last, name)) {
-            files.push((path.to_owned(), metadata));
-        }
-    }
-    Ok(files)
+    let matches =
+        |path: &str| path.rsplit_once('/').is_some_and(|(parent, name)| parent == directory && glob_matches(last, name));
+    let found = stats.found.iter().filter(|(path, _)| matches(path));
+    Ok(found.map(|(path, metadata)| (path.clone(), metadata.clone())).collect())
 }
 
 /// From `ls -lnL DIRECTORY...` as root.
