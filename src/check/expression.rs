@@ -415,19 +415,24 @@ fn register(context: &mut Context<'static, 'static>) {
             let network: ipnet::IpNet = network.parse().map_err(|_| fault("not a network"))?;
             Ok(network.contains(&address))
         }),
-        context.add_function("join", |list: cel::Value, separator: Arc<String>| -> Result<String, ExecutionError> {
-            let fault = |what: &str| ExecutionError::function_error("join", what);
-            let cel::Value::List(list) = list else { return Err(fault("not a list")) };
-            let items: Result<Vec<String>, String> = list.iter().map(|item| Ok(from_cel(item)?.to_string())).collect();
-            Ok(items.map_err(|what| fault(&what))?.join(&separator))
-        }),
+        context.add_function(
+            "join",
+            |list: Arc<Vec<cel::Value>>, separator: Arc<String>| -> Result<Arc<String>, ExecutionError> {
+                let items: Result<Vec<String>, String> = list.iter().map(|item| Ok(from_cel(item)?.to_string())).collect();
+                let items = items.map_err(|what| ExecutionError::function_error("join", what))?;
+                Ok(Arc::new(items.join(&separator)))
+            },
+        ),
         context.add_function("advisories", |product: Arc<String>, version: Arc<String>| -> Result<cel::Value, ExecutionError> {
             let found = advisory::affecting(&product, &version);
             let found = found.map_err(|error| ExecutionError::function_error("advisories", error.to_string()))?;
             Ok(to_cel(&Value::List(found.iter().map(advisory_value).collect())))
         }),
-        // Empty where the table is broken, which no other function takes for a date.
-        context.add_function("advisory_date", || advisory::data_date().unwrap_or_default().to_owned()),
+        context.add_function("advisory_date", || -> Result<Arc<String>, ExecutionError> {
+            let date =
+                advisory::data_date().map_err(|error| ExecutionError::function_error("advisory_date", error.to_string()))?;
+            Ok(Arc::new(date.to_owned()))
+        }),
         context.add_function("engine_line", |version: Arc<String>| -> Result<cel::Value, ExecutionError> {
             let line = advisory::engine_line(&version);
             let line = line.map_err(|error| ExecutionError::function_error("engine_line", error.to_string()))?;

@@ -157,10 +157,12 @@ fn every_host_is_judged_as_written_down_and_left_as_it_was() {
     std::fs::write(at("inventory"), inventory(|service| fleet.address(service), &key)).expect("written");
     std::fs::write(at("known_hosts"), known_hosts(&fleet)).expect("written");
 
-    for old in ["report.json", "findings.csv"] {
-        // Of an earlier run, and mostly not there.
-        let _ = std::fs::remove_file(at(old));
-    }
+    // Of an earlier run, and mostly not there.
+    let _ = (
+        std::fs::remove_file(at("report.json")),
+        std::fs::remove_file(at("findings.csv")),
+        std::fs::remove_dir_all(at("actual")),
+    );
 
     let before = snapshots(&fleet);
     // Times have the grain of a second: nothing that happens now may have the time of what was there before.

@@ -142,6 +142,7 @@ chmod 640 /etc/audit/*.conf /etc/audit/rules.d/*
 cat /etc/audit/rules.d/*.rules > /etc/audit/audit.rules
 chmod 640 /etc/audit/audit.rules
 chmod 750 /var/log/audit
+sed -i -e 's/^active = .*/active = yes/' /etc/audit/plugins.d/syslog.conf
 
 # Logs: kept, rotated, sent on; updates by themselves; the time from two sources.
 printf '*.* action(type="omfwd" target="logs.example" port="6514" protocol="tcp" StreamDriver="gtls" StreamDriverMode="1")\n' > /etc/rsyslog.d/60-remote.conf
