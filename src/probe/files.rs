@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::texts::without_program;
 use super::{FactSpec, Input, Kind, Output, Probe, Transcript, Wanted, accounts, needs_nothing, no_secrets};
 use crate::command::{Fragment, Program, ReadOnlyCommand, Rights, Step};
 use crate::model::{Value, Why};
@@ -221,7 +222,8 @@ struct Complaints {
 impl Complaints {
     fn of(text: &str) -> Self {
         let complaint = |line: &str| {
-            let (before, reason) = line.trim().rsplit_once(": ")?;
+            let line = line.trim();
+            let (before, reason) = without_program(line, &["stat", "ls"]).unwrap_or(line).rsplit_once(": ")?;
             // GNU tools quote a path, busybox only sometimes does.
             let path = &before[before.find('/')?..];
             let quoted = before.contains("'/");
@@ -480,7 +482,7 @@ mod tests {
     fn stat_of_gnu_and_busybox_tell_what_is_missing_and_what_is_hidden() {
         for complaints in [
             "stat: cannot statx '/etc/nope': No such file or directory\nstat: cannot statx '/root/x': Permission denied\n",
-            "stat: cannot stat '/etc/nope': No such file or directory\nstat: cannot stat '/root/x': Permission denied\n",
+            "/usr/bin/stat: cannot stat '/etc/nope': No such file or directory\n/usr/bin/stat: cannot stat '/root/x': Permission denied\n",
             "stat: can't stat '/etc/nope': No such file or directory\nstat: can't stat '/root/x': Permission denied\n",
         ] {
             let names = [
@@ -559,7 +561,7 @@ mod tests {
         let gnu = answered_with(
             "/etc/cron.d:\ntotal 4\n-rw-r--r-- 1 0 0 201 Mar  5  2023 e2scrub_all\n\n/etc/sudoers.d:\ntotal 8\n\
 -r--r----- 1 0 0 1096 Apr 11  2026 README\n-rw-r--rw-+ 1 7 42 1 Nov 23 22:45 a b\nl????????? ? ? ? ?            ? dang\n",
-            "ls: cannot access '/etc/sudoers.d/dang': No such file or directory\n",
+            "/usr/bin/ls: cannot access '/etc/sudoers.d/dang': No such file or directory\n",
             1,
         );
         let busybox = answered(

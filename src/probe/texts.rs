@@ -13,6 +13,12 @@ pub(super) struct Texts {
     complaints: BTreeMap<String, String>,
 }
 
+/// What one of these programs said: `stat: REST`, or with the path that it was called by, `/usr/bin/stat: REST`.
+pub(super) fn without_program<'a>(line: &'a str, programs: &[&str]) -> Option<&'a str> {
+    let (program, rest) = line.split_once(": ")?;
+    programs.contains(&program.rsplit('/').next().unwrap_or_default()).then_some(rest)
+}
+
 impl Texts {
     /// The answer of a step that ran `grep -H` on files.
     ///
@@ -27,8 +33,7 @@ impl Texts {
         for line in answer.text().lines() {
             // A file with bytes that are no text is named instead of shown.
             let binary = line.strip_prefix("Binary file ").and_then(|rest| rest.strip_suffix(" matches"));
-            let binary =
-                binary.or_else(|| line.strip_prefix("grep: ").and_then(|rest| rest.strip_suffix(": binary file matches")));
+            let binary = binary.or_else(|| without_program(line, &["grep"])?.strip_suffix(": binary file matches"));
             match (binary, line.split_once(':')) {
                 (Some(path), _) => {
                     texts.complaints.insert(path.to_owned(), "it holds bytes that are no text".to_owned());
@@ -41,7 +46,7 @@ impl Texts {
         }
         for line in answer.error_text().lines() {
             let line = line.trim();
-            let complaint = line.strip_prefix("grep: ").and_then(|rest| rest.rsplit_once(": "));
+            let complaint = without_program(line, &["grep"]).and_then(|rest| rest.rsplit_once(": "));
             match complaint {
                 Some((path, reason)) if path.starts_with('/') => {
                     texts.complaints.insert(path.to_owned(), reason.to_owned());
@@ -103,8 +108,8 @@ mod tests {
     #[test]
     fn a_file_that_is_missing_is_none_and_one_that_may_not_be_read_needs_root() {
         let answer = answered_with(
-            "/etc/a:one\n/etc/a:two:three\n/etc/d/x.conf:four\nBinary file /etc/d/y.conf matches\n",
-            "grep: /etc/b: No such file or directory\ngrep: /etc/c: Permission denied\n",
+            "/etc/a:one\n/etc/a:two:three\n/etc/d/x.conf:four\nBinary file /etc/d/y.conf matches\n/usr/bin/grep: /etc/d/z: binary file matches\n",
+            "/usr/bin/grep: /etc/b: No such file or directory\ngrep: /etc/c: Permission denied\n",
             2,
         );
         let texts = Texts::read(&answer).expect("texts");
@@ -113,6 +118,7 @@ mod tests {
         assert!(matches!(texts.file("/etc/c"), Err(Why::NeedsRoot(_))));
         assert_eq!(texts.matching("/etc/d/x*"), Ok(vec![("/etc/d/x.conf", vec!["four"])]));
         assert!(matches!(texts.matching("/etc/d/*.conf"), Err(Why::ProbeFailed(_))));
+        assert!(matches!(texts.file("/etc/d/z"), Err(Why::ProbeFailed(_))));
     }
 
     #[test]
