@@ -59,19 +59,17 @@ impl Stage {
     /// From what follows the numbers. `None` where the number of a pre-release is beyond counting.
     fn of(rest: &str) -> Option<Self> {
         let word = rest.strip_prefix(['-', '~', '_', '.']).unwrap_or(if rest.starts_with('+') { "" } else { rest });
-        let stages: [(&str, fn(u64) -> Self); 5] = [
-            ("rc", Self::Candidate),
-            ("beta", Self::Beta),
-            ("alpha", Self::Alpha),
-            ("tp", |_| Self::Development),
-            ("dev", |_| Self::Development),
-        ];
-        for (name, stage) in stages {
+        for name in ["rc", "beta", "alpha", "tp", "dev"] {
             let Some(after) = word.strip_prefix(name) else { continue };
             let after = after.strip_prefix(['.', '-']).unwrap_or(after);
             let digits = after.split(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default();
             let number = if digits.is_empty() { 0 } else { digits.parse().ok()? };
-            return Some(stage(number));
+            return Some(match name {
+                "rc" => Self::Candidate(number),
+                "beta" => Self::Beta(number),
+                "alpha" => Self::Alpha(number),
+                _ => Self::Development,
+            });
         }
         Some(Self::Release)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::texts::without_program;
 use super::{FactSpec, Input, Kind, Output, Probe, Transcript, Wanted, accounts, needs_nothing, no_secrets};
 use crate::command::{Fragment, Program, ReadOnlyCommand, Rights, Step};
 use crate::model::{Value, Why};
@@ -104,8 +105,12 @@ fn parse(input: &Input<'_>, output: &mut Output) {
             output.set_keyed("file", path, file(&stats, path));
         }
     }
-    for pattern in input.wanted.keys("files") {
-        output.set_keyed("files", pattern, matching(input, pattern));
+    let patterns = input.wanted.keys("files");
+    if !patterns.is_empty() {
+        let stats = Stats::of(input.answers, "files");
+        for pattern in patterns {
+            output.set_keyed("files", pattern, matching(input, &stats, pattern));
+        }
     }
 }
 
@@ -217,7 +222,8 @@ struct Complaints {
 impl Complaints {
     fn of(text: &str) -> Self {
         let complaint = |line: &str| {
-            let (before, reason) = line.trim().rsplit_once(": ")?;
+            let line = line.trim();
+            let (before, reason) = without_program(line, &["stat", "ls"]).unwrap_or(line).rsplit_once(": ")?;
             // GNU tools quote a path, busybox only sometimes does.
             let path = &before[before.find('/')?..];
             let quoted = before.contains("'/");
@@ -248,10 +254,10 @@ fn directories(wanted: &Wanted) -> BTreeSet<&str> {
     wanted.keys("files").into_iter().filter_map(split_pattern).map(|(directory, _)| directory).collect()
 }
 
-fn matching(input: &Input<'_>, pattern: &str) -> Result<Value, Why> {
+fn matching(input: &Input<'_>, stats: &Result<Stats, Why>, pattern: &str) -> Result<Value, Why> {
     let (directory, last) = split_pattern(pattern)
         .ok_or_else(|| Why::CouldNotBeParsed("a pattern may have wildcards in the last part of its path only".to_owned()))?;
-    let mut files = match expanded(input, directory, last) {
+    let mut files = match stats.as_ref().map_err(Why::clone).and_then(|stats| expanded(stats, directory, last)) {
         Err(Why::NeedsRoot(_)) => listed(input, directory, last)?,
         other => other?,
     };
@@ -260,26 +266,19 @@ fn matching(input: &Input<'_>, pattern: &str) -> Result<Value, Why> {
 }
 
 /// From the patterns that the shell expanded with the rights of the login.
-fn expanded(input: &Input<'_>, directory: &str, last: &str) -> Result<Vec<(String, Metadata)>, Why> {
-    let answer = input.answers.answer("files")?;
-    for (path, reason) in Complaints::of(&answer.error_text()).reasons {
-        if path.rsplit_once('/').is_some_and(|(parent, _)| parent == directory) {
-            match reason.as_str() {
-                "Permission denied" => return Err(Why::NeedsRoot(format!("the login may not list `{directory}`"))),
-                reason if is_absence(reason) => {}
-                reason => return Err(Why::ProbeFailed(format!("`{path}`: {reason}"))),
-            }
+fn expanded(stats: &Stats, directory: &str, last: &str) -> Result<Vec<(String, Metadata)>, Why> {
+    let inside = |path: &str| path.rsplit_once('/').is_some_and(|(parent, _)| parent == directory);
+    for (path, reason) in stats.complaints.reasons.iter().filter(|(path, _)| inside(path)) {
+        match reason.as_str() {
+            "Permission denied" => return Err(Why::NeedsRoot(format!("the login may not list `{directory}`"))),
+            reason if is_absence(reason) => {}
+            reason => return Err(Why::ProbeFailed(format!("`{path}`: {reason}"))),
         }
     }
-    let text = answer.text();
-    let mut files = Vec::new();
-    for (path, metadata) in text.lines().filter_map(stat_line) {
-        let name = path.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/'));
-        if name.is_some_and(|name| !name.contains('/') && glob_matches(last, name)) {
-            files.push((path.to_owned(), metadata));
-        }
-    }
-    Ok(files)
+    let matches =
+        |path: &str| path.rsplit_once('/').is_some_and(|(parent, name)| parent == directory && glob_matches(last, name));
+    let found = stats.found.iter().filter(|(path, _)| matches(path));
+    Ok(found.map(|(path, metadata)| (path.clone(), metadata.clone())).collect())
 }
 
 /// From `ls -lnL DIRECTORY...` as root.
@@ -483,7 +482,7 @@ mod tests {
     fn stat_of_gnu_and_busybox_tell_what_is_missing_and_what_is_hidden() {
         for complaints in [
             "stat: cannot statx '/etc/nope': No such file or directory\nstat: cannot statx '/root/x': Permission denied\n",
-            "stat: cannot stat '/etc/nope': No such file or directory\nstat: cannot stat '/root/x': Permission denied\n",
+            "/usr/bin/stat: cannot stat '/etc/nope': No such file or directory\n/usr/bin/stat: cannot stat '/root/x': Permission denied\n",
             "stat: can't stat '/etc/nope': No such file or directory\nstat: can't stat '/root/x': Permission denied\n",
         ] {
             let names = [
@@ -562,7 +561,7 @@ mod tests {
         let gnu = answered_with(
             "/etc/cron.d:\ntotal 4\n-rw-r--r-- 1 0 0 201 Mar  5  2023 e2scrub_all\n\n/etc/sudoers.d:\ntotal 8\n\
 -r--r----- 1 0 0 1096 Apr 11  2026 README\n-rw-r--rw-+ 1 7 42 1 Nov 23 22:45 a b\nl????????? ? ? ? ?            ? dang\n",
-            "ls: cannot access '/etc/sudoers.d/dang': No such file or directory\n",
+            "/usr/bin/ls: cannot access '/etc/sudoers.d/dang': No such file or directory\n",
             1,
         );
         let busybox = answered(

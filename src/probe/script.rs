@@ -80,7 +80,7 @@ impl Answer {
 
     /// The first line of standard error that says something.
     pub fn complaint(&self) -> String {
-        let text = String::from_utf8_lossy(&self.stderr);
+        let text = self.error_text();
         text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it said nothing").to_owned()
     }
 
@@ -89,9 +89,17 @@ impl Answer {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// Standard error as text.
+    /// Standard error as text. A program that was called by its path begins its complaints with that path; here it always begins with its name.
     pub fn error_text(&self) -> String {
-        String::from_utf8_lossy(&self.stderr).into_owned()
+        let text = String::from_utf8_lossy(&self.stderr);
+        let called = format!("/{}: ", self.program);
+        let named = |line: &str| match line.split_once(&called) {
+            Some((directory, complaint)) if directory.is_empty() || (directory.starts_with('/') && !directory.contains(' ')) => {
+                format!("{}: {complaint}", self.program)
+            }
+            _ => line.to_owned(),
+        };
+        text.split('\n').map(named).collect::<Vec<_>>().join("\n")
     }
 
     /// Whether standard error speaks of missing rights.
@@ -511,6 +519,14 @@ pub(crate) mod tests {
         assert_eq!((one.exit, one.text().as_str(), one.error_text().as_str()), (7, "out\n\nput", "err\n"));
         assert!(matches!(transcript.answer("two"), Err(Why::ToolMissing(_))));
         assert!(replayed("echo hello", &recorded).is_none());
+    }
+
+    #[test]
+    fn a_program_called_by_its_path_complains_by_its_name() {
+        let stderr = "/usr/bin/stat: cannot statx '/a': No such file or directory\nstat: cannot statx '/usr/bin/stat: x'\n";
+        let answer = Answer { program: "stat".to_owned(), ..answered_with("", stderr, 1) };
+        assert_eq!(answer.complaint(), "stat: cannot statx '/a': No such file or directory");
+        assert_eq!(answer.error_text(), stderr.replacen("/usr/bin/", "", 1));
     }
 
     #[test]

@@ -235,7 +235,7 @@ impl Sudoers {
 
     /// `WHO, WHO HOST = (RUNAS) TAG: COMMAND, COMMAND : HOST = COMMAND`
     fn spec(&self, file: &str, spec: &str, rules: &mut Vec<Rule>) -> Option<()> {
-        let at = position(spec, '=')?;
+        let at = position(spec, |letter| letter == '=')?;
         let (who, host) = who_and_host(&spec[..at])?;
         let who: Vec<String> = split(&who, ',').into_iter().flat_map(|who| self.expanded("User_Alias", who.trim())).collect();
         let (mut host, mut run_as, mut nopasswd) = (host, "root".to_owned(), false);
@@ -253,7 +253,7 @@ impl Sudoers {
                     continue;
                 }
                 // A colon that is not escaped ends the commands of one host and begins another's.
-                let colon = position(item, ':');
+                let colon = position(item, |letter| letter == ':');
                 let command = item[..colon.unwrap_or(item.len())].trim();
                 let commands = self.expanded("Cmnd_Alias", command);
                 if command.is_empty() || who.len().saturating_mul(commands.len()).saturating_add(rules.len()) > MOST_RULES {
@@ -273,7 +273,7 @@ impl Sudoers {
                 }
                 let Some(colon) = colon else { break };
                 let next = &item[colon + 1..];
-                let equals = position(next, '=')?;
+                let equals = position(next, |letter| letter == '=')?;
                 (host, run_as, nopasswd) = (next[..equals].trim().to_owned(), "root".to_owned(), false);
                 item = next[equals + 1..].trim();
             }
@@ -337,7 +337,7 @@ fn without_comment(line: &str) -> &str {
 }
 
 /// Where a letter stands that is neither escaped nor in quotes nor in parentheses.
-fn position(text: &str, wanted: char) -> Option<usize> {
+fn position(text: &str, wanted: impl Fn(char) -> bool) -> Option<usize> {
     let (mut escaped, mut quoted, mut inside) = (false, false, false);
     for (at, letter) in text.char_indices() {
         match letter {
@@ -345,7 +345,7 @@ fn position(text: &str, wanted: char) -> Option<usize> {
             '\\' => escaped = true,
             '"' => quoted = !quoted,
             _ if quoted => {}
-            _ if letter == wanted && !inside => return Some(at),
+            _ if !inside && wanted(letter) => return Some(at),
             '(' => inside = true,
             ')' => inside = false,
             _ => {}
@@ -356,7 +356,7 @@ fn position(text: &str, wanted: char) -> Option<usize> {
 
 fn split(mut text: &str, separator: char) -> Vec<&str> {
     let mut pieces = Vec::new();
-    while let Some(at) = position(text, separator) {
+    while let Some(at) = position(text, |letter| letter == separator) {
         pieces.push(&text[..at]);
         text = &text[at + separator.len_utf8()..];
     }
@@ -370,7 +370,7 @@ fn who_and_host(text: &str) -> Option<(String, String)> {
     let mut rest = text.trim();
     let mut glue = false;
     while !rest.is_empty() {
-        let end = [' ', '\t'].iter().filter_map(|blank| position(rest, *blank)).min().unwrap_or(rest.len());
+        let end = position(rest, |letter| matches!(letter, ' ' | '\t')).unwrap_or(rest.len());
         let word = &rest[..end];
         match words.last_mut() {
             Some(last) if glue || word.starts_with(',') => last.push_str(word),

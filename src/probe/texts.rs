@@ -1,5 +1,7 @@
 //! What `grep -H` prints of several files: `FILE:LINE` on standard output, `grep: FILE: REASON` on standard error.
 
+use std::collections::BTreeMap;
+
 use super::files::glob_matches;
 use super::{Answer, Transcript};
 use crate::model::Why;
@@ -7,8 +9,14 @@ use crate::model::Why;
 /// The lines of several files, and what could not be read of them.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    lines: Vec<(String, String)>,
-    complaints: Vec<(String, String)>,
+    lines: BTreeMap<String, Vec<String>>,
+    complaints: BTreeMap<String, String>,
+}
+
+/// What one of these programs said: `stat: REST`, or with the path that it was called by, `/usr/bin/stat: REST`.
+pub(super) fn without_program<'a>(line: &'a str, programs: &[&str]) -> Option<&'a str> {
+    let (program, rest) = line.split_once(": ")?;
+    programs.contains(&program.rsplit('/').next().unwrap_or_default()).then_some(rest)
 }
 
 impl Texts {
@@ -25,19 +33,24 @@ impl Texts {
         for line in answer.text().lines() {
             // A file with bytes that are no text is named instead of shown.
             let binary = line.strip_prefix("Binary file ").and_then(|rest| rest.strip_suffix(" matches"));
-            let binary =
-                binary.or_else(|| line.strip_prefix("grep: ").and_then(|rest| rest.strip_suffix(": binary file matches")));
+            let binary = binary.or_else(|| without_program(line, &["grep"])?.strip_suffix(": binary file matches"));
             match (binary, line.split_once(':')) {
-                (Some(path), _) => texts.complaints.push((path.to_owned(), "it holds bytes that are no text".to_owned())),
-                (None, Some((path, text))) if path.starts_with('/') => texts.lines.push((path.to_owned(), text.to_owned())),
+                (Some(path), _) => {
+                    texts.complaints.insert(path.to_owned(), "it holds bytes that are no text".to_owned());
+                }
+                (None, Some((path, text))) if path.starts_with('/') => {
+                    texts.lines.entry(path.to_owned()).or_default().push(text.to_owned());
+                }
                 _ => return Err(Why::CouldNotBeParsed(format!("`{}` printed a line without a file name", answer.command))),
             }
         }
         for line in answer.error_text().lines() {
             let line = line.trim();
-            let complaint = line.strip_prefix("grep: ").and_then(|rest| rest.rsplit_once(": "));
+            let complaint = without_program(line, &["grep"]).and_then(|rest| rest.rsplit_once(": "));
             match complaint {
-                Some((path, reason)) if path.starts_with('/') => texts.complaints.push((path.to_owned(), reason.to_owned())),
+                Some((path, reason)) if path.starts_with('/') => {
+                    texts.complaints.insert(path.to_owned(), reason.to_owned());
+                }
                 _ if line.is_empty() => {}
                 _ => return Err(Why::ProbeFailed(format!("`{}`: {line}", answer.command))),
             }
@@ -53,14 +66,14 @@ impl Texts {
         if self.complaint(path)? {
             return Ok(None);
         }
-        Ok(Some(self.lines.iter().filter(|(file, _)| file == path).map(|(_, line)| line.as_str()).collect()))
+        Ok(Some(self.lines.get(path).into_iter().flatten().map(String::as_str).collect()))
     }
 
     /// True where a file is known to be absent.
     fn complaint(&self, path: &str) -> Result<bool, Why> {
-        match self.complaints.iter().find(|(named, _)| named == path) {
+        match self.complaints.get(path) {
             None => Ok(false),
-            Some((_, reason)) => match reason.as_str() {
+            Some(reason) => match reason.as_str() {
                 "No such file or directory" | "Not a directory" | "Is a directory" => Ok(true),
                 "Permission denied" => Err(Why::NeedsRoot(format!("the login may not read `{path}`"))),
                 reason => Err(Why::ProbeFailed(format!("`{path}`: {reason}"))),
@@ -68,7 +81,7 @@ impl Texts {
         }
     }
 
-    /// Every file that was read, in the order in which it was, with its lines, where directory and name match.
+    /// Every file that was read, sorted, with its lines, where directory and name match.
     ///
     /// # Errors
     /// As [`Self::file`], for the first that matches and could not be read.
@@ -77,20 +90,13 @@ impl Texts {
         let matches = |path: &str| {
             path.rsplit_once('/').is_some_and(|(parent, name)| parent == directory && (name == last || glob_matches(last, name)))
         };
-        for (path, _) in &self.complaints {
+        for path in self.complaints.keys() {
             if matches(path) || path == directory || path == pattern {
                 self.complaint(path)?;
             }
         }
-        let mut files: Vec<(&str, Vec<&str>)> = Vec::new();
-        for (path, line) in self.lines.iter().filter(|(path, _)| matches(path)) {
-            match files.last_mut() {
-                Some((last, lines)) if last == path => lines.push(line),
-                _ => files.push((path, vec![line])),
-            }
-        }
-        files.sort_by(|a, b| a.0.cmp(b.0));
-        Ok(files)
+        let found = self.lines.iter().filter(|(path, _)| matches(path));
+        Ok(found.map(|(path, lines)| (path.as_str(), lines.iter().map(String::as_str).collect())).collect())
     }
 }
 
@@ -102,8 +108,8 @@ mod tests {
     #[test]
     fn a_file_that_is_missing_is_none_and_one_that_may_not_be_read_needs_root() {
         let answer = answered_with(
-            "/etc/a:one\n/etc/a:two:three\n/etc/d/x.conf:four\nBinary file /etc/d/y.conf matches\n",
-            "grep: /etc/b: No such file or directory\ngrep: /etc/c: Permission denied\n",
+            "/etc/a:one\n/etc/a:two:three\n/etc/d/x.conf:four\nBinary file /etc/d/y.conf matches\n/usr/bin/grep: /etc/d/z: binary file matches\n",
+            "/usr/bin/grep: /etc/b: No such file or directory\ngrep: /etc/c: Permission denied\n",
             2,
         );
         let texts = Texts::read(&answer).expect("texts");
@@ -112,6 +118,7 @@ mod tests {
         assert!(matches!(texts.file("/etc/c"), Err(Why::NeedsRoot(_))));
         assert_eq!(texts.matching("/etc/d/x*"), Ok(vec![("/etc/d/x.conf", vec!["four"])]));
         assert!(matches!(texts.matching("/etc/d/*.conf"), Err(Why::ProbeFailed(_))));
+        assert!(matches!(texts.file("/etc/d/z"), Err(Why::ProbeFailed(_))));
     }
 
     #[test]

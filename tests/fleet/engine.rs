@@ -54,7 +54,8 @@ impl Fleet {
         // Absent where the engine's storage knows no such directory.
         let layer = inspected[0]["GraphDriver"]["Data"]["UpperDir"].as_str().unwrap_or_default();
         if std::fs::read_dir(layer).is_ok() {
-            run(Command::new("sh").args(["-s", "layer", layer]), script) + &inside("mounts")
+            let mounts = inside("mounts");
+            mounts + &run(Command::new("sh").args(["-s", "layer", layer]), script)
         } else {
             inside("all")
         }

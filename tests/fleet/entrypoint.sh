@@ -25,6 +25,24 @@ slow() {
     chmod 755 "/usr/local/sbin/$1"
 }
 
+# forwarding VALUE, redirects VALUE: whether the host passes packets on, and what it does with ICMP redirects. Not by the compose file: it would write them in
+# any order, and ip_forward turns others over when it changes; and the interface is there before the compose file's settings are.
+forwarding() {
+    ipv4 ip_forward "$1"
+}
+
+redirects() {
+    for scope in all default eth0; do
+        for setting in accept_redirects secure_redirects send_redirects; do ipv4 "conf/$scope/$setting" "$1"; done
+    done
+}
+
+ipv4() {
+    mount -o remount,bind,rw /proc/sys
+    echo "$2" > "/proc/sys/net/ipv4/$1"
+    mount -o remount,bind,ro /proc/sys
+}
+
 # For what runs other processes in control groups of its own: those are mounted read-only in a container that isn't privileged.
 writable_control_groups() {
     grep -E ' cgroup2? ' /proc/mounts | while read -r _ point _; do mount -o remount,bind,rw "$point" || :; done

@@ -175,7 +175,7 @@ fn every_host_is_judged_as_written_down_and_left_as_it_was() {
         .arg(at("inventory"))
         .arg("--known-hosts")
         .arg(at("known_hosts"))
-        .args(["--timeout", "10", "--host-timeout", "60"])
+        .args(["--timeout", "10", "--host-timeout", "45"])
         .arg("--output")
         .arg(format!("json={}", at("report.json").display()))
         .arg("--output")

@@ -1,6 +1,6 @@
 # Lists what could be changed on a host: kind and mode, owner, size, times and name of every path, and the hash of every file's content. Writes nothing.
 #   layer DIRECTORY  the writable layer of a container, from outside: every path that isn't as in the image
-#   mounts           inside a container: every file system but the root
+#   mounts           inside a container: every file system but the root; asked before the layer
 #   all              inside a container: every file system, where the layer cannot be read from outside; of the root, hashes of settings, homes, logs, state
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
@@ -18,6 +18,8 @@ if [ "$1" = layer ]; then
     hashes .
     exit 0
 fi
+# What was written before now must not come to the layer later: some storage keeps it in memory for a while.
+sync -f / 2>/dev/null || sync
 while read -r _ point kind _; do
     # What the kernel makes up.
     case $kind in proc | sysfs | cgroup* | devpts | mqueue | nsfs | securityfs | bpf) continue ;; esac

@@ -42,7 +42,12 @@ RULES
 chmod 440 /etc/sudoers.d/hardening
 chmod 750 /etc/sudoers.d
 
-# The kernel's settings after a reboot; those of the network namespace that run now come from the compose file.
+# The kernel's settings, now (these, and those of the compose file) and after a reboot.
+forwarding 0
+redirects 0
+ipv4 conf/eth0/accept_source_route 0
+ipv4 conf/eth0/log_martians 1
+ipv4 conf/eth0/rp_filter 1
 cat > /etc/sysctl.d/60-hardening.conf <<'SETTINGS'
 net.ipv4.ip_forward = 0
 net.ipv4.conf.all.send_redirects = 0

@@ -69,6 +69,9 @@ chmod 777 /home/guest
 printf 'umask 000\n' > /etc/profile.d/umask.sh
 
 # Networking of a router that believes everything it is told.
+forwarding 1
+redirects 1
+ipv4 conf/eth0/accept_source_route 1
 printf 'net.ipv4.ip_forward=1\nnet.ipv4.conf.all.accept_redirects=1\nnet.ipv4.conf.all.send_redirects=1\n' > /etc/sysctl.d/99-router.conf
 
 # Clear-text services that really listen.
