@@ -218,3 +218,20 @@ fn ctrl_c_twice_ends_the_scan_with_status_130_and_every_report_is_written() {
     assert!(fs::read_to_string(path.join("r.csv")).expect("written").contains("interrupted"));
     assert!(stdout(&output).contains("exit status 130"), "{}", stdout(&output));
 }
+
+#[test]
+fn the_readme_names_every_reason_verdict_and_option_of_a_scan() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("readable");
+    for reason in fleetscan::model::Reason::ALL {
+        let row = format!("| `{}` | `{}` | {} |", reason.status(), reason.code(), reason.meaning());
+        assert!(readme.contains(&row), "the README lacks this row:\n{row}");
+    }
+    for code in fleetscan::model::Why::CODES {
+        assert!(readme.contains(&format!("`{code}`")), "{code}");
+    }
+    for option in
+        ["-l PATTERN", "-f N", "--host-timeout", "--deadline", "--only", "--skip", "--checks DIR", "--fail-on", "--record DIR"]
+    {
+        assert!(readme.contains(option), "{option}");
+    }
+}
