@@ -57,7 +57,7 @@ fn wrong_input_of_every_kind_is_one_error_that_names_it_and_exit_status_2_and_no
         (vec!["scan", "remote"], vec!["remote", "local"]),
         (vec!["replay", "nowhere"], vec!["nowhere"]),
         (vec!["replay", "packs"], vec!["packs", "--record"]),
-        (vec!["checks", "show", "docker.group.trusted-member"], vec!["docker.group.trusted-member", "did you mean"]),
+        (vec!["checks", "show", "docker.access.group-member"], vec!["docker.access.group-member", "did you mean"]),
         (vec!["checks", "lint", "packs"], vec!["packs/a.yaml:3"]),
         (vec!["demo", "--hosts", "3"], vec!["3"]),
         (vec!["frobnicate"], vec!["frobnicate"]),
