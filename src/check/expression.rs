@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{Expr, LiteralValue, operators};
 use cel::objects::{Key, Map};
@@ -297,6 +297,9 @@ fn path(expression: &Expr) -> Option<(&str, Vec<Segment<'_>>, Vec<&Expr>)> {
     }
 }
 
+/// CEL's own functions, made once: a context of its own for each host would make them anew.
+static ENVIRONMENT: LazyLock<Arc<cel::Env>> = LazyLock::new(|| Arc::new(cel::Env::stdlib()));
+
 /// The facts of one host and the parameters, as CEL sees them. A fact that is not known is not there, so that touching it is an error and never a value.
 pub(super) struct Scope {
     context: Context<'static, 'static>,
@@ -320,7 +323,7 @@ impl Scope {
             }
         }
         tree.insert(&["params"], to_cel(&Value::Map(params.clone())));
-        let mut context = Context::default();
+        let mut context = Context::with_env(ENVIRONMENT.clone());
         for (root, node) in tree.children {
             context.add_variable_from_value(root, node.into_cel());
         }

@@ -329,6 +329,10 @@ mod tests {
                 prop_assert_eq!(&inventory.matching(None).unwrap().places, &everything);
                 for host in inventory.hosts() {
                     prop_assert!(!host.groups.is_empty());
+                    // Where a group has the name of a host, a pattern means the group, as in Ansible.
+                    if inventory.groups().iter().any(|group| group.name == host.name) {
+                        continue;
+                    }
                     let limit = format!("all:&{}", host.name);
                     prop_assert_eq!(inventory.matching(Some(&limit)).map(|matched| matched.places.is_empty()), Ok(false));
                 }

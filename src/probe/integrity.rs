@@ -119,8 +119,9 @@ mod tests {
         let mut units = UNITS.to_vec();
         units.sort_unstable();
         let block = |unit: &&str| {
+            let suffix = if unit.contains('.') { "" } else { ".service" };
             format!(
-                "Id={unit}\nLoadState=loaded\nActiveState={}\nUnitFileState=disabled\n",
+                "Id={unit}{suffix}\nLoadState=loaded\nActiveState={}\nUnitFileState=disabled\n",
                 if *unit == active { "active" } else { "inactive" }
             )
         };

@@ -158,7 +158,7 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
     let any = |program, words: &[&str]| ReadOnlyCommand::new(program, words, Rights::Any).ok();
     let units = units(wanted);
     if !units.is_empty() {
-        let properties = "--property=Id,LoadState,ActiveState,UnitFileState,FragmentPath,DropInPaths";
+        let properties = "--property=Id,Names,LoadState,ActiveState,UnitFileState,FragmentPath,DropInPaths";
         let words: Vec<&str> = ["show", "--no-pager", properties].into_iter().chain(units.iter().map(String::as_str)).collect();
         ask("units", any(Program::Systemctl, &words));
     }
@@ -190,8 +190,7 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
 }
 
 fn parse(input: &Input<'_>, output: &mut Output) {
-    let units = units(input.wanted);
-    let shown = input.answers.text("units").and_then(|text| shown_units(&text, &units));
+    let shown = input.answers.text("units").map(|text| shown_units(&text));
     let openrc = input.answers.text("rc-status").map(|text| openrc_services(&text));
     let processes = process_names(input);
     for key in input.wanted.keys("service") {
@@ -269,17 +268,18 @@ fn service(load: &str, active: &str, enabled: &str) -> Value {
     Value::record([("load", load.into()), ("active", active.into()), ("enabled", enabled.into())])
 }
 
-/// One block of properties for each unit, in the order in which they were asked for: `Id` may be another name of the unit.
-fn shown_units(text: &str, units: &[String]) -> Result<BTreeMap<String, Shown>, Why> {
-    let blocks: Vec<&str> = text.split("\n\n").filter(|block| block.contains("LoadState=")).collect();
-    if blocks.len() != units.len() {
-        return Err(Why::CouldNotBeParsed(format!(
-            "systemctl was asked for {} units and spoke of {}",
-            units.len(),
-            blocks.len()
-        )));
+/// The blocks of `systemctl show`, by every name that the unit goes by: `sshd.service` may be another name of `ssh.service`. By name and not by order, so
+/// that a recording answers whatever is asked of it later.
+fn shown_units(text: &str) -> BTreeMap<String, Shown> {
+    let mut units = BTreeMap::new();
+    for block in text.split("\n\n").filter(|block| block.contains("LoadState=")) {
+        let value = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        let names = value("Names").into_iter().chain(value("Id")).flat_map(str::split_ascii_whitespace);
+        for name in names {
+            units.insert(name.to_owned(), shown(block));
+        }
     }
-    Ok(units.iter().cloned().zip(blocks.into_iter().map(shown)).collect())
+    units
 }
 
 fn shown(block: &str) -> Shown {
@@ -432,7 +432,7 @@ mod tests {
                     "units",
                     answered(
                         "Id=auditd.service\nLoadState=masked\nActiveState=inactive\nFragmentPath=/dev/null\nDropInPaths=\nUnitFileState=masked\n\n\
-                         Id=ssh.service\nLoadState=loaded\nActiveState=active\nFragmentPath=/lib/systemd/system/ssh.service\nDropInPaths=/etc/systemd/system/ssh.service.d/a.conf /etc/systemd/system/ssh.service.d/b.conf\nUnitFileState=enabled\n\n\
+                         Id=ssh.service\nNames=sshd.service ssh.service\nLoadState=loaded\nActiveState=active\nFragmentPath=/lib/systemd/system/ssh.service\nDropInPaths=/etc/systemd/system/ssh.service.d/a.conf /etc/systemd/system/ssh.service.d/b.conf\nUnitFileState=enabled\n\n\
                          Id=telnet.socket\nLoadState=not-found\nActiveState=inactive\nFragmentPath=\nDropInPaths=\nUnitFileState=\n",
                     ),
                 ),
@@ -447,12 +447,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_about_fewer_units_is_no_answer() {
+    fn a_unit_that_the_answer_does_not_name_is_unknown_and_the_others_are_known() {
         let facts = facts_of(
             &["service[\"sshd\"]", "service[\"cups\"]"],
             &[("init", answered("systemd\n")), ("units", answered("Id=cups.service\nLoadState=loaded\n"))],
         );
-        assert!(matches!(facts.keyed("service", "sshd"), Err(Why::CouldNotBeParsed(_))));
+        assert!(matches!(facts.keyed("service", "sshd"), Err(Why::ProbeFailed(_))));
+        assert!(facts.keyed("service", "cups").is_ok());
     }
 
     #[test]
@@ -594,7 +595,7 @@ mod tests {
         #[test]
         fn no_answer_makes_the_parsers_panic(text in "((Runlevel: default|Id=|LoadState=|/etc/init.d:|\\PC{0,20})\n{0,2}){0,40}", name in "\\PC{0,20}") {
             let _ = unit(&name);
-            let _ = shown_units(&text, std::slice::from_ref(&name));
+            let _ = shown_units(&text);
             let _ = openrc_services(&text);
             let _ = unit_file(&text, &name);
             let _ = listed(&text, &name).count();
