@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{FactSpec, Input, Kind, Output, Probe, Wanted, needs_nothing, no_secrets};
-use crate::command::{Program, ReadOnlyCommand, Rights, Step};
+use crate::command::{Fragment, Program, ReadOnlyCommand, Rights, Step};
 use crate::model::{Value, Why};
 
 pub(super) const PROBE: Probe = Probe { name: "packages", facts: FACTS, needs: needs_nothing, steps, parse, redact: no_secrets };
 
-const SOURCE: &str = "dpkg-query -W; rpm -qa; grep /lib/apk/db/installed";
+const SOURCE: &str = "dpkg-query -W; rpm -qa; stat /var/lib/rpm/*; grep /lib/apk/db/installed";
 
 const FACTS: &[FactSpec] = &[
     FactSpec {
@@ -50,6 +50,15 @@ const FACTS: &[FactSpec] = &[
 ];
 
 const DPKG_FORMAT: &str = "-f=${Package}\\t${db:Status-Abbrev}\\t${Version}\\n";
+/// Where rpm keeps its database, in every format that it has had.
+const RPM_DATABASES: &[&str] = &[
+    "/var/lib/rpm/Packages*",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm/Packages*",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "/usr/share/rpm/Packages*",
+    "/usr/share/rpm/rpmdb.sqlite",
+];
 const RPM_FORMAT: &str = "%{NAME}\\t%{EPOCHNUM}\\t%{VERSION}\\t%{RELEASE}\\n";
 
 fn steps(wanted: &Wanted) -> Vec<Step> {
@@ -61,6 +70,8 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
     let any = |program, words: &[&str]| ReadOnlyCommand::new(program, words, Rights::Any).ok();
     ask("packages-dpkg", any(Program::DpkgQuery, &["-W", DPKG_FORMAT]));
     ask("packages-rpm", any(Program::Rpm, &["-qa", "--qf", RPM_FORMAT]));
+    let databases: Vec<&str> = ["%n"].into_iter().chain(RPM_DATABASES.iter().copied()).collect();
+    ask("packages-rpm-database", ReadOnlyCommand::fragment(Fragment::StatMatching, &databases, Rights::Any).ok());
     // The database itself: the printed form joins names and versions with dashes, which both may contain.
     ask("packages-apk", any(Program::Grep, &["-shE", "^[PV]:", "/lib/apk/db/installed", "/usr/lib/apk/db/installed"]));
     steps
@@ -93,12 +104,20 @@ fn installed(input: &Input<'_>) -> Result<(&'static str, Packages), Why> {
         match packages {
             Ok(packages) if packages.len() > best.as_ref().map_or(0, |(_, best)| best.len()) => best = Some((manager, packages)),
             Ok(_) | Err(Why::ToolMissing(_)) => {}
+            // The `rpm` of BusyBox unpacks packages and knows no database.
+            Err(Why::ProbeFailed(_)) if manager == "rpm" && has_no_rpm_database(input) => {}
             // A broken database of a manager that is not the system's own is no obstacle; an answer cut off may be of the very one.
             Err(why @ Why::ProbeFailed(_)) => failed = Some(why),
             Err(why) => return Err(why),
         }
     }
     best.ok_or_else(|| failed.unwrap_or_else(|| Why::ToolMissing("there is no database of dpkg, rpm or apk".to_owned())))
+}
+
+/// Whether it is known that rpm keeps no database on the host.
+fn has_no_rpm_database(input: &Input<'_>) -> bool {
+    let found = input.answers.answer("packages-rpm-database");
+    found.is_ok_and(|answer| answer.exit == 0 && !answer.was_denied() && answer.stdout.trim_ascii().is_empty())
 }
 
 /// Keeps the version that sorts last where a name comes more than once (kernels, several architectures).
@@ -225,6 +244,24 @@ mod tests {
             ("packages-apk", answered("")),
         ];
         assert!(matches!(facts_of(ALL, &answers).value("packages.names"), Err(Why::TimedOut(_))));
+    }
+
+    #[test]
+    fn the_rpm_of_busybox_has_no_database() {
+        let busybox = || answered_with("", "rpm: invalid option -- 'a'\nBusyBox v1.36.1 (2024-06-10 07:11:47 UTC) multi-call binary.\n", 1);
+        let found = |witness: Answer| {
+            let answers = [
+                ("packages-dpkg", missing()),
+                ("packages-rpm", busybox()),
+                ("packages-rpm-database", witness),
+                ("packages-apk", answered_with("", "", 2)),
+            ];
+            facts_of(ALL, &answers).value("packages.names").cloned()
+        };
+        assert!(matches!(found(answered("")), Err(Why::ToolMissing(_))));
+        assert!(matches!(found(answered("/var/lib/rpm/Packages\n")), Err(Why::ProbeFailed(_))));
+        let hidden = answered_with("", "/var/lib/rpm/Packages*: Permission denied\n", 0);
+        assert!(matches!(found(hidden), Err(Why::ProbeFailed(_))));
     }
 
     proptest! {
