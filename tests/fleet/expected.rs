@@ -8,7 +8,8 @@ use serde_json::Value;
 /// What a scan must say of a host.
 ///
 /// An expectation is a word, optionally with its reason, optionally with alternatives for what depends on the machine that the fleet runs on:
-/// `pass`, `unknown needs_root`, `unknown tool_missing or not_applicable`.
+/// `pass`, `unknown needs_root`, `unknown tool_missing or not_applicable`. `naming` and words that the evidence must have may follow, `and not` and
+/// words that it must not have: `fail naming socket, capable and not good`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expected {
@@ -29,7 +30,7 @@ impl Expected {
     pub(crate) fn differences(&self, name: &str, host: &Value) -> Vec<String> {
         let mut differences = Vec::new();
         let outcome = words(&host["outcome"]["status"], &host["outcome"]["reason"]);
-        if !meets(&self.outcome, &outcome) {
+        if !meets(&self.outcome, &outcome, "") {
             let detail = host["outcome"]["detail"].as_str().unwrap_or_default();
             differences.push(format!("{name}: the outcome is `{outcome}`, expected `{}`: {detail}", self.outcome));
         }
@@ -37,7 +38,7 @@ impl Expected {
         for (check, expected) in &self.checks {
             match found.get(check) {
                 None => differences.push(format!("{name}: {check} has no verdict, expected `{expected}`")),
-                Some((verdict, _)) if meets(expected, verdict) => {}
+                Some((verdict, evidence)) if meets(expected, verdict, evidence) => {}
                 Some((verdict, evidence)) => {
                     differences.push(format!("{name}: {check} is `{verdict}`, expected `{expected}`: {evidence}"));
                 }
@@ -74,9 +75,15 @@ fn words(first: &Value, second: &Value) -> String {
     [first, second].iter().filter_map(|word| word.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether what was found is one of the alternatives; an alternative without a reason takes any.
-fn meets(expected: &str, found: &str) -> bool {
-    expected.split(" or ").any(|one| found == one || found.split(' ').next() == Some(one))
+/// Whether what was found is one of the alternatives, with the evidence asked for; an alternative without a reason takes any.
+fn meets(expected: &str, found: &str, evidence: &str) -> bool {
+    let (verdicts, named) = expected.split_once(" naming ").unwrap_or((expected, ""));
+    let (wanted, unwanted) = named.split_once(" and not ").unwrap_or((named, ""));
+    let said: Vec<&str> = evidence.split([' ', ':', ';', ',', '(', ')']).collect();
+    let names = |list: &str| list.split(", ").filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    verdicts.split(" or ").any(|one| found == one || found.split(' ').next() == Some(one))
+        && names(wanted).iter().all(|name| said.contains(&name.as_str()))
+        && !names(unwanted).iter().any(|name| said.contains(&name.as_str()))
 }
 
 #[cfg(test)]
@@ -97,7 +104,11 @@ mod tests {
 
     #[test]
     fn a_host_as_written_down_has_no_differences() {
-        for checks in ["{a.b: pass, c.d: unknown needs_root}", "{a.b: fail or pass, c.d: unknown}"] {
+        for checks in [
+            "{a.b: pass, c.d: unknown needs_root}",
+            "{a.b: fail or pass, c.d: unknown}",
+            "{a.b: pass naming 0 and not sudo, c.d: 'unknown needs_root naming sudo, no'}",
+        ] {
             let expected = Expected::parse(&format!("outcome: scanned complete\nchecks: {checks}\n")).expect("well-formed");
             assert_eq!(expected.differences("h", &host()), Vec::<String>::new());
         }
@@ -111,6 +122,8 @@ mod tests {
             ("{a.b: fail, c.d: unknown}", 1),
             ("{a.b: pass, c.d: unknown timed_out}", 1),
             ("{a.b: pass}", 1),
+            ("{a.b: pass, c.d: 'unknown naming sudo, su'}", 1),
+            ("{a.b: pass, c.d: 'unknown naming sudo and not yes, no'}", 1),
             ("{a.b: pass, c.d: unknown, e.f: pass}", 1),
             ("{}", 2),
         ] {

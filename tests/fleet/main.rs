@@ -53,6 +53,9 @@ const FLEET: &[Member] = &[
 const PAUSED_AT: &str = "sleep 40";
 const CUT_AT: &str = "sleep 9";
 
+/// What `roles/engine.sh` puts into an environment and `roles/weak.sh` into /etc/shadow, and no report may tell.
+const SECRETS: &[&str] = &["correct-horse-battery-staple", "EXAMPLEKEYEXAMPLEKEY", "7mwN0Y7Ai9mBd5e8H2LQs"];
+
 fn services() -> BTreeSet<&'static str> {
     FLEET.iter().map(|host| host.service).collect()
 }
@@ -213,10 +216,15 @@ fn every_host_is_judged_as_written_down_and_left_as_it_was() {
         ));
     }
 
-    let report = std::fs::read_to_string(at("report.json")).expect("the JSON report was written");
-    let report: Value = serde_json::from_str(&report).expect("the JSON report is JSON");
+    let json = std::fs::read_to_string(at("report.json")).expect("the JSON report was written");
+    let report: Value = serde_json::from_str(&json).expect("the JSON report is JSON");
     let csv = std::fs::read_to_string(at("findings.csv")).expect("the CSV report was written");
     problems.extend(csv_differences(&report, &csv));
+    for secret in SECRETS {
+        if [&json, &csv].into_iter().any(|text| text.contains(secret)) || said.contains(secret) || warned.contains(secret) {
+            problems.push(format!("a report has the secret `{secret}`"));
+        }
+    }
 
     let hosts: BTreeMap<&str, &Value> = array(&report["hosts"]).iter().map(|host| (text(&host["name"]), host)).collect();
     let names: BTreeSet<&str> = hosts.keys().copied().collect();
