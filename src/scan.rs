@@ -18,6 +18,7 @@ use crate::journal::{Journal, JournalError};
 use crate::local;
 use crate::model::{
     Connection, Evidence, FactRef, Failure, FleetReport, Host, HostReport, Outcome, Privilege, Reason, ScanEvent, Status,
+    with_causes,
 };
 use crate::probe::{FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
 use crate::ssh::{Credentials, KnownHosts, Limits, Session, Target};
@@ -126,7 +127,7 @@ pub async fn run(
                 warnings.extend(warning);
                 if let Err(error) = finish(row, journal, &mut report, events) {
                     if left_over.is_none() {
-                        warnings.push(said(&error));
+                        warnings.push(with_causes(&error));
                         stop.send_replace(Some(Reason::Interrupted));
                     }
                     left_over.get_or_insert(Reason::Interrupted);
@@ -349,18 +350,7 @@ fn bare_row(index: usize, host: &Host, address: String, outcome: Outcome) -> Hos
 /// Records a host's answers; a warning where that failed.
 fn record(directory: &std::path::Path, row: &HostReport, answers: &Transcript, with: Become) -> Option<String> {
     let written = write_record(&directory.join(file_name(&row.name)), Recorded::new(row, with == Become::Sudo), answers);
-    written.err().map(|error| format!("the answers of `{}` were not recorded: {}", row.name, said(&error)))
-}
-
-/// An error with its causes, on one line.
-fn said(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
+    written.err().map(|error| format!("the answers of `{}` were not recorded: {}", row.name, with_causes(&error)))
 }
 
 /// A host's name as the name of a directory: no separators, never `.` or `..`, never empty.

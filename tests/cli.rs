@@ -236,3 +236,16 @@ fn the_readme_names_every_reason_verdict_and_option_of_a_scan() {
         assert!(readme.contains(option), "{option}");
     }
 }
+
+#[test]
+fn the_check_that_the_readme_teaches_passes_the_lint_that_it_teaches() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("readable");
+    let (_, rest) = readme.split_once("# packs/ours.yaml\n").expect("the pack");
+    let (pack, _) = rest.split_once("```").expect("its end");
+    let directory = temporary();
+    fs::create_dir(directory.path().join("packs")).expect("made");
+    fs::write(directory.path().join("packs/ours.yaml"), pack).expect("written");
+    let output = fleetscan(&["checks", "lint", "packs"], directory.path());
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+    assert!(readme.contains(&stdout(&output)), "the README shows another answer than {}", stdout(&output));
+}

@@ -352,21 +352,15 @@ async fn dropbear_is_known_and_refuses() {
 
 #[tokio::test]
 async fn any_login_shell_runs_the_script() {
-    let mut tried = Vec::new();
-    for shell in ["sh", "bash", "dash", "tcsh", "csh", "fish", "zsh", "ksh", "busybox sh"] {
+    for shell in ["sh", "bash", "dash", "tcsh", "csh", "fish", "zsh", "mksh", "busybox sh"] {
         let name = shell.split(' ').next().unwrap_or(shell);
-        let Some(path) =
-            ["/bin/", "/usr/bin/"].map(|at| format!("{at}{name}")).into_iter().find(|path| fs::exists(path).unwrap())
-        else {
-            continue;
-        };
+        let path = ["/bin/", "/usr/bin/"].map(|at| format!("{at}{name}")).into_iter().find(|path| fs::exists(path).unwrap());
+        let path = path.unwrap_or_else(|| panic!("`{name}` must be installed for this test; .ci/run does it"));
         let shell = shell.replace(name, &path);
         // What sshd does for a login shell: SHELL -c COMMAND.
         let server = Server::openssh(&format!("ForceCommand exec {shell} -c \"$SSH_ORIGINAL_COMMAND\""));
         Client::of(&server).succeeds().await;
-        tried.push(shell);
     }
-    assert!(tried.len() >= 2, "only {tried:?} are here");
 }
 
 #[tokio::test]

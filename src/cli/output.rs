@@ -8,7 +8,7 @@ use super::args::FailOn;
 use super::error::Error;
 use super::{ExitStatus, warn};
 use crate::journal::Journal;
-use crate::model::FleetReport;
+use crate::model::{FleetReport, with_causes};
 use crate::report::{FORMATS, Output, Sink, Terminal, open_all, write_all, write_terminal};
 
 /// Which reports, and what counts.
@@ -38,12 +38,12 @@ impl OutputArgs {
         for text in &self.output {
             match text.parse() {
                 Ok(output) => outputs.push(output),
-                Err(error) => faults.push(said(&error)),
+                Err(error) => faults.push(with_causes(&error)),
             }
         }
         let stdout_taken = outputs.iter().any(Output::is_stdout);
         let sinks = open_all(outputs).unwrap_or_else(|errors| {
-            faults.extend(errors.iter().map(|error| said(error)));
+            faults.extend(errors.iter().map(|error| with_causes(error)));
             Vec::new()
         });
         if faults.is_empty() {
@@ -52,17 +52,6 @@ impl OutputArgs {
         let formats: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
         Err(Error::new(faults.join("\n  ")).hint(format!("an output is FORMAT=PATH; formats are {}", formats.join(", "))))
     }
-}
-
-/// An error with its causes on one line.
-fn said(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 impl Reports {
@@ -89,7 +78,7 @@ impl Reports {
         match errors.split_first() {
             None => Ok(status),
             Some((first, _)) => {
-                errors.iter().for_each(|error| warn(&said(error)));
+                errors.iter().for_each(|error| warn(&with_causes(error)));
                 Err(Error::new(format!("{first}; the scan itself ended with status {}", status.code())))
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! Pure data: no I/O, no runtime, nothing but `std` and `serde`.
 
+mod causes;
 mod evidence;
 mod fact;
 mod finding;
@@ -11,6 +12,7 @@ mod nearest;
 mod report;
 mod value;
 
+pub use causes::with_causes;
 pub use evidence::{Evidence, escape};
 pub use fact::{FactRef, Facts, Why};
 pub use finding::{CheckInfo, Finding, Severity, Verdict};

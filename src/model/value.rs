@@ -131,7 +131,10 @@ impl fmt::Display for Value {
                     if at > 0 {
                         out.write_str(", ")?;
                     }
-                    write!(out, "{item}")?;
+                    match item {
+                        Self::Map(_) => write!(out, "{{{item}}}")?,
+                        _ => write!(out, "{item}")?,
+                    }
                 }
                 out.write_str("]")
             }
@@ -140,7 +143,10 @@ impl fmt::Display for Value {
                     if at > 0 {
                         out.write_str(", ")?;
                     }
-                    write!(out, "{name}: {value}")?;
+                    match value {
+                        Self::Map(_) => write!(out, "{name}: {{{value}}}")?,
+                        _ => write!(out, "{name}: {value}")?,
+                    }
                 }
                 Ok(())
             }

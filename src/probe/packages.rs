@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn the_rpm_of_busybox_has_no_database() {
-        let busybox = || answered_with("", "rpm: invalid option -- 'a'\nBusyBox v1.36.1 (2024-06-10 07:11:47 UTC) multi-call binary.\n", 1);
+        let busybox =
+            || answered_with("", "rpm: invalid option -- 'a'\nBusyBox v1.36.1 (2024-06-10 07:11:47 UTC) multi-call binary.\n", 1);
         let found = |witness: Answer| {
             let answers = [
                 ("packages-dpkg", missing()),

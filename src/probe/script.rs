@@ -196,7 +196,7 @@ pub struct OutputLimits {
 
 impl Default for OutputLimits {
     fn default() -> Self {
-        Self { step: 2 << 20, host: 16 << 20 }
+        Self { step: 4 << 20, host: 8 << 20 }
     }
 }
 
