@@ -21,6 +21,7 @@ mod docker_versions;
 mod files;
 mod firewall;
 mod identity;
+mod inetd;
 mod integrity;
 mod lifecycle;
 mod listeners;
@@ -160,6 +161,7 @@ pub const PROBES: &[&Probe] = &[
     &mounts::PROBE,
     &sysctl::PROBE,
     &services::PROBE,
+    &inetd::PROBE,
     &packages::PROBE,
     &listeners::PROBE,
     &firewall::PROBE,

@@ -49,7 +49,7 @@ const FACTS: &[FactSpec] = &[
     },
 ];
 
-/// Texts that only root may read, in one step: rules of sudo, and the SSH server's files, which some distributions close.
+/// Texts that only root may read, in one step: rules of sudo, and the files of the SSH server and of super-servers, which some distributions close.
 pub(super) fn root_texts() -> Option<Step> {
     let arguments = [
         "-RH",
@@ -62,6 +62,10 @@ pub(super) fn root_texts() -> Option<Step> {
         "/etc/ssh/sshd_config.d",
         "/usr/etc/ssh/sshd_config",
         "/usr/etc/ssh/sshd_config.d",
+        "/etc/inetd.conf",
+        "/etc/inetd.d",
+        "/etc/xinetd.conf",
+        "/etc/xinetd.d",
     ];
     ReadOnlyCommand::new(Program::Grep, &arguments, Rights::Root).ok().map(|command| Step::new("root-texts", command))
 }
