@@ -241,7 +241,7 @@ impl Program {
             Self::Docker => match arguments {
                 ["-H", "unix:///run/docker.sock", rest @ ..] => match rest {
                     ["version" | "info", "--format", _]
-                    | ["ps", "-q", "--no-trunc"]
+                    | ["ps", "-aq", "--no-trunc"]
                     | ["ps", "-a", "--no-trunc", "--format", _]
                     | ["image", "ls", "-q", "--no-trunc"]
                     | ["network" | "volume", "ls", "-q"]
@@ -308,7 +308,7 @@ pub enum Fragment {
     Processes,
     /// The names of all running processes, one a line.
     ProcessNames,
-    /// `docker inspect` of all running containers, fifty at a time.
+    /// `docker inspect` of all containers, running or not, fifty at a time.
     DockerContainers,
     /// `docker network inspect` of all networks.
     DockerNetworks,
@@ -391,7 +391,7 @@ tr '\0' '\n' <"$d/cmdline" 2>/dev/null | while IFS= read -r a || [ -n "$a" ]; do
             }
             Self::ProcessNames => r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" && printf '%s\n' "$n"; done; :"#,
             Self::DockerContainers => {
-                r#"s=unix:///run/docker.sock; i=$($ROOT docker -H $s ps -q --no-trunc) || exit $?
+                r#"s=unix:///run/docker.sock; i=$($ROOT docker -H $s ps -aq --no-trunc) || exit $?
 printf '%s\n' $i; set -- $i; while [ $# -gt 0 ]; do b=; n=0; while [ $# -gt 0 ] && [ $n -lt 50 ]; do b="$b $1"; n=$((n+1)); shift; done
 $ROOT docker -H $s inspect --type container $b; done; :"#
             }

@@ -367,9 +367,21 @@ struct Swarm {
     control_available: bool,
 }
 
+/// What the daemon answered through its client. That there was no daemon to answer is said in plain words.
+pub(super) fn daemon_answer(answers: &Transcript, step: &str) -> Result<String, Why> {
+    let unanswered =
+        |text: &str| text.contains("Cannot connect to the Docker daemon") || text.contains("failed to connect to the docker API");
+    answers.text(step).map_err(|why| match (&why, answers.answer(step)) {
+        (Why::ProbeFailed(_), Ok(answer)) if unanswered(&answer.error_text()) => {
+            Why::ProbeFailed("no Docker daemon answers at `/run/docker.sock`: it is not running".to_owned())
+        }
+        _ => why,
+    })
+}
+
 /// What the daemon said. Without one, the client prints a document full of zeros and exits with 1.
 fn info(answers: &Transcript) -> Result<Info, Why> {
-    let text = answers.text("docker-info")?;
+    let text = daemon_answer(answers, "docker-info")?;
     let info: Info = serde_json::from_str(text.trim())
         .map_err(|error| Why::CouldNotBeParsed(format!("`docker info` gave no document that Docker gives: {error}")))?;
     if info.server_version.is_empty() {
@@ -515,7 +527,7 @@ fn unused_features(info: &Result<Info, Why>, facts: &Facts) -> Vec<&'static str>
 
 /// From the daemon, or, where it may not be asked and nothing moves the directory, from the usual place.
 fn root(answers: &Transcript, config: Result<&Value, Why>) -> Result<Value, Why> {
-    let said = answers.text("docker-root");
+    let said = daemon_answer(answers, "docker-root");
     let why = match said {
         Ok(text) => return root_of(&text),
         Err(why) => why,
@@ -587,7 +599,7 @@ impl Network {
 }
 
 fn networks(answers: &Transcript) -> Result<Value, Why> {
-    let text = answers.text("docker-networks")?;
+    let text = daemon_answer(answers, "docker-networks")?;
     if text.trim().is_empty() {
         return Ok(Value::List(Vec::new()));
     }

@@ -1,4 +1,4 @@
-//! The running containers, as `docker inspect` describes them.
+//! The containers, as `docker inspect` describes them.
 //!
 //! What is kept of its answer is what is read here, and no more: commands, labels and the values of environment variables, where secrets live, are dropped before
 //! anything else sees them.
@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::docker::daemon_answer;
 use super::secrets::{REDACTED, names_a_secret};
 use super::{Answer, FactSpec, Input, Kind, Output, Probe, Wanted, needs_nothing};
 use crate::command::{Fragment, ReadOnlyCommand, Rights, Step};
@@ -22,6 +23,8 @@ const CONTAINER: Kind = Kind::Record(&[
     ("name", Kind::Text),
     ("image", Kind::Text),
     ("user", Kind::Text),
+    ("state", Kind::Text),
+    ("running", Kind::Bool),
     ("started", Kind::Text),
     ("privileged", Kind::Bool),
     ("cap_add", TEXTS),
@@ -87,7 +90,7 @@ const FACTS: &[FactSpec] = &[
         unit: None,
         source: SOURCE,
         rights: Rights::Docker,
-        summary: "The running containers, without the pause containers of Kubernetes. Capabilities are written without CAP_; a limit of 0 is none; `secret_variables` names the environment variables that hold a secret in plain sight; `host_network` follows `container:` to the container that owns the network.",
+        summary: "All containers, whether they run or not, without the pause containers of Kubernetes. `state` is created, running, paused, restarting, exited or dead, and `running` true where there are processes (running, paused, restarting). Capabilities are written without CAP_; a limit of 0 is none; `secret_variables` names the environment variables that hold a secret in plain sight; `host_network` follows `container:` to the container that owns the network.",
     },
     FactSpec {
         name: "docker.container_mounts",
@@ -96,7 +99,7 @@ const FACTS: &[FactSpec] = &[
         unit: None,
         source: SOURCE,
         rights: Rights::Docker,
-        summary: "What is mounted into running containers; `runtime_socket` where the socket of a container engine is, or lies in, the mounted path.",
+        summary: "What is mounted into containers, whether they run or not; `runtime_socket` where the socket of a container engine is, or lies in, the mounted path.",
     },
     FactSpec {
         name: "docker.container_ports",
@@ -162,7 +165,7 @@ fn inspected(documents: &str) -> Result<Vec<Inspected>, String> {
 
 fn parse(input: &Input<'_>, output: &mut Output) {
     let answers = input.answers;
-    let containers = answers.text(STEP).and_then(|text| containers(&text, answers.answer(STEP)?));
+    let containers = daemon_answer(answers, STEP).and_then(|text| containers(&text, answers.answer(STEP)?));
     let list = |values: fn(&Inspected) -> Vec<Value>| {
         containers.as_ref().map(|all| Value::List(all.iter().flat_map(values).collect())).map_err(Clone::clone)
     };
@@ -243,8 +246,25 @@ struct Inspected {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct State {
+    status: String,
+    running: bool,
+    paused: bool,
+    restarting: bool,
     started_at: String,
     health: Option<Health>,
+}
+
+impl State {
+    /// Engines before 1.9 tell it in flags only.
+    fn word(&self) -> &str {
+        match self.status.as_str() {
+            "" if self.restarting => "restarting",
+            "" if self.paused => "paused",
+            "" if self.running => "running",
+            "" => "exited",
+            status => status,
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -389,6 +409,11 @@ impl Inspected {
         if name.is_empty() { short(&self.id) } else { name }
     }
 
+    /// One that was told to restart is between two runs at most.
+    fn is_running(&self) -> bool {
+        self.state.running || matches!(self.state.word(), "running" | "paused" | "restarting")
+    }
+
     fn has_security_option(&self, name: &str, value: &str) -> bool {
         let options = self.host_config.security_opt.iter().flatten();
         options.map(|option| option.split_once(['=', ':']).unwrap_or((option, "true"))).any(|option| option == (name, value))
@@ -422,6 +447,8 @@ impl Inspected {
             ("name", self.label().into()),
             ("image", self.config.image.as_str().into()),
             ("user", self.config.user.as_str().into()),
+            ("state", self.state.word().into()),
+            ("running", self.is_running().into()),
             ("started", self.state.started_at.as_str().into()),
             ("privileged", host.privileged.into()),
             ("cap_add", capabilities(&host.cap_add)),
@@ -491,7 +518,11 @@ impl Inspected {
             .collect()
     }
 
+    /// A container that does not run holds no port of the host.
     fn ports(&self) -> Vec<Value> {
+        if !self.is_running() {
+            return Vec::new();
+        }
         let ports = self.network_settings.iter().flat_map(|settings| settings.ports.iter().flatten());
         ports
             .flat_map(|(inside, bindings)| bindings.iter().flatten().map(move |binding| (inside, binding)))
@@ -594,9 +625,42 @@ mod tests {
             ("cpu_limited", false.into()),
             ("host_network", false.into()),
             ("health", "none".into()),
+            ("state", "running".into()),
+            ("running", true.into()),
         ];
         for (field, value) in expect {
             assert_eq!(container.field(field), Some(&value), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_container_that_does_not_run_is_described_and_holds_no_ports() {
+        let ports = r#""Ports":{"80/tcp":[{"HostIp":"","HostPort":"8080"}]}"#;
+        for (state, running) in [("created", false), ("exited", false), ("paused", true), ("restarting", true)] {
+            let json = WEAK
+                .replace(r#""Status":"running""#, &format!(r#""Status":"{state}""#))
+                .replace(r#""Privileged":false"#, r#""Privileged":true"#)
+                .replace(r#""Ports":{}"#, ports);
+            let facts = facts(&format!("{ID}\n{json}"), "");
+            let container = only(&facts, "docker.containers");
+            assert_eq!(container.field("state"), Some(&state.into()));
+            assert_eq!(container.field("running"), Some(&running.into()));
+            assert_eq!(container.field("privileged"), Some(&true.into()));
+            let count = |fact| facts.value(fact).map(|list| list.as_list().map(<[Value]>::len));
+            assert_eq!(count("docker.container_mounts"), Ok(Some(2)));
+            assert_eq!(count("docker.container_ports"), Ok(Some(usize::from(running))));
+        }
+    }
+
+    #[test]
+    fn that_no_daemon_runs_is_said_in_plain_words() {
+        for complaint in [
+            "Cannot connect to the Docker daemon at unix:///run/docker.sock. Is the docker daemon running?\n",
+            "failed to connect to the docker API at unix:///run/docker.sock; check if the path is correct and if the daemon is running: dial unix /run/docker.sock: connect: no such file or directory\n",
+        ] {
+            let facts = facts_of(&["docker.containers"], &[(STEP, answered_with("", complaint, 1))]);
+            let Err(Why::ProbeFailed(detail)) = facts.value("docker.containers") else { panic!("{complaint}") };
+            assert!(detail.ends_with("it is not running"), "{detail}");
         }
     }
 

@@ -289,7 +289,7 @@ fn system_daemon(daemons: Vec<Daemon>) -> Result<Daemon, Why> {
     let mut candidates = if root.is_empty() { others } else { root };
     match (candidates.pop(), candidates.is_empty()) {
         (Some(daemon), true) => Ok(daemon),
-        (None, _) => Err(Why::ProbeFailed("no Docker daemon runs".to_owned())),
+        (None, _) => Err(Why::ProbeFailed("the Docker daemon is not running".to_owned())),
         (Some(_), false) => {
             Err(Why::CouldNotBeParsed("several Docker daemons run, and which one serves the system is not known".to_owned()))
         }

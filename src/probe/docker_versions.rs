@@ -206,7 +206,7 @@ impl Server {
 
 /// What the daemon says of itself. The client prints its own half and exits with 1 where none answers.
 fn running(answers: &Transcript) -> Result<Server, Why> {
-    let text = answers.text("docker-version")?;
+    let text = super::docker::daemon_answer(answers, "docker-version")?;
     let answered: Answered = serde_json::from_str(text.trim())
         .map_err(|error| Why::CouldNotBeParsed(format!("`docker version` gave no document that Docker gives: {error}")))?;
     let server = answered.server.filter(|server| server.build(ENGINE.component).is_some());

@@ -77,6 +77,7 @@ const PROCESSES: &[(&[&str], &[&str])] = &[
     (&["cockpit"], &["cockpit-ws", "cockpit-tls"]),
     (&["containerd"], &["containerd"]),
     (&["cron", "crond", "cronie"], &["cron", "crond"]),
+    (&["crowdsec"], &["crowdsec"]),
     (&["cups", "cupsd"], &["cupsd"]),
     (&["cups-browsed"], &["cups-browsed"]),
     (&["cyrus-imapd"], &["cyrus-master", "cyrmaster"]),
@@ -116,6 +117,7 @@ const PROCESSES: &[(&[&str], &[&str])] = &[
     (&["snmpd"], &["snmpd"]),
     (&["snmptrapd"], &["snmptrapd"]),
     (&["squid"], &["squid"]),
+    (&["sshguard"], &["sshguard", "sshg-parser", "sshg-blocker"]),
     (&["ssh", "sshd"], &["sshd"]),
     (&["syslog", "busybox-syslogd"], &["syslogd"]),
     (&["syslog-ng"], &["syslog-ng"]),
@@ -580,6 +582,20 @@ mod tests {
         assert_eq!(state(file, "path"), "/usr/lib/systemd/system/docker.service");
         assert_eq!(file.field("dropins"), Some(&Value::list(["/etc/systemd/system/docker.service.d/a.conf"])));
         assert_eq!(facts.keyed("unit_file", "docker.socket").expect("known").field("path"), Some(&Value::Null));
+    }
+
+    /// What leaves no process behind stands in the table without one.
+    #[test]
+    fn every_service_that_a_check_asks_for_can_be_told_by_its_processes() {
+        let checks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("checks");
+        for pack in std::fs::read_dir(checks).expect("checks") {
+            let text = std::fs::read_to_string(pack.expect("a pack").path()).expect("text");
+            for name in text.split("service[\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+                let told = |name: &str| PROCESSES.iter().any(|(services, _)| services.contains(&name));
+                let is_service = unit(name).is_some_and(|unit| unit.ends_with(".service"));
+                assert!(!is_service || told(name.trim_end_matches(".service")), "{name}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The SSH server: which one, and what is in effect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::glob_matches;
 use super::texts::Texts;
@@ -307,7 +307,9 @@ fn dropbear(daemons: Result<&[Daemon], &Why>) -> Result<Options, Why> {
         return Err(Why::ProbeFailed("dropbear is installed and does not run, so its arguments are not known".to_owned()));
     }
     // Where several run, what any of them allows is allowed.
-    let flags: Vec<Vec<char>> = running.iter().map(|daemon| dropbear_flags(&daemon.arguments)).collect();
+    let letters = |daemon: &&Daemon| dropbear_flags(&daemon.arguments).into_iter().map(|(letter, _)| letter).collect();
+    let flags: Vec<Vec<char>> = running.iter().map(letters).collect();
+    let ports: BTreeSet<String> = running.iter().flat_map(|daemon| dropbear_ports(&daemon.arguments)).collect();
     let all = |flag: char| flags.iter().all(|flags| flags.contains(&flag));
     let any = |flag: char| flags.iter().any(|flags| flags.contains(&flag));
     let yes_unless = |forbidden: bool| if forbidden { "no" } else { "yes" };
@@ -338,23 +340,43 @@ fn dropbear(daemons: Result<&[Daemon], &Why>) -> Result<Options, Why> {
     ] {
         options.values.insert(name.to_owned(), vec![value.to_owned()]);
     }
+    // It has no lists of users and hosts, so nothing of the kind limits anybody.
+    for name in ["allowusers", "denyusers", "denygroups"] {
+        options.values.insert(name.to_owned(), Vec::new());
+    }
+    if ports.iter().all(|port| port.parse::<u16>().is_ok()) {
+        options.values.insert("port".to_owned(), ports.into_iter().collect());
+    } else {
+        options.silence = Some(Why::CouldNotBeParsed("a port among dropbear's arguments is no number".to_owned()));
+    }
     Ok(options)
 }
 
-/// The letters of dropbear's arguments, single or joined (`-swF`), without the words that some of them take.
-fn dropbear_flags(arguments: &[String]) -> Vec<char> {
+/// The ports of `-p [ADDRESS:]PORT`; 22 where none is named.
+fn dropbear_ports(arguments: &[String]) -> Vec<String> {
+    let named = dropbear_flags(arguments).into_iter().filter(|(flag, _)| *flag == 'p');
+    let mut ports: Vec<String> = named.filter_map(|(_, value)| Some(value.rsplit(':').next()?.to_owned())).collect();
+    if ports.is_empty() {
+        ports.push("22".to_owned());
+    }
+    ports
+}
+
+/// The letters of dropbear's arguments, single or joined (`-swF`), each with the word that it takes, if any.
+fn dropbear_flags(arguments: &[String]) -> Vec<(char, &str)> {
     let mut flags = Vec::new();
     let mut words = arguments.iter().skip(1);
     while let Some(word) = words.next() {
         let Some(letters) = word.strip_prefix('-') else { continue };
         for (at, letter) in letters.char_indices() {
-            flags.push(letter);
-            if "bcDdGIKlPprTVW".contains(letter) {
-                if at + letter.len_utf8() == letters.len() {
-                    words.next();
-                }
-                break;
+            if !"bcDdGIKlPprTVW".contains(letter) {
+                flags.push((letter, ""));
+                continue;
             }
+            let attached = letters.get(at + letter.len_utf8()..).unwrap_or_default();
+            let value = if attached.is_empty() { words.next().map_or("", String::as_str) } else { attached };
+            flags.push((letter, value));
+            break;
         }
     }
     flags
@@ -582,6 +604,7 @@ allowusers alice\nallowusers bob@192.0.2.0/24\nsubsystem sftp /usr/lib/openssh/s
             "sshd.option[\"passwordauthentication\"]",
             "sshd.option[\"kbdinteractiveauthentication\"]",
             "sshd.option[\"allowusers\"]",
+            "sshd.option[\"port\"]",
             "sshd.option[\"listenaddress\"]",
             "sshd.option[\"persourcepenalties\"]",
             "sshd.option[\"clientaliveinterval\"]",
@@ -689,6 +712,22 @@ grep: /etc/crypto-policies/back-ends/opensshserver.config: No such file or direc
             ]);
             assert!(option(&facts, "allowtcpforwarding").is_err(), "{text}{complaint}");
         }
+    }
+
+    #[test]
+    fn what_dropbear_cannot_limit_is_not_limited_and_its_ports_are_known() {
+        for (arguments, port) in [
+            ("arg dropbear\narg -R\n", "[22]"),
+            ("arg /usr/sbin/dropbear\narg -EFp\narg 10.0.0.1:2222\narg -p[::1]:2200\n", "[2200, 2222]"),
+        ] {
+            let running = format!("pid 7\nname dropbear\nNSpid:\t7\n{arguments}");
+            let facts = facts(&[("tools", answered("dropbear=/usr/sbin/dropbear\n")), ("ssh-daemons", answered(&running))]);
+            assert_eq!(option(&facts, "port"), Ok(port.to_owned()), "{arguments}");
+            assert_eq!(option(&facts, "allowusers"), Ok("[]".to_owned()));
+        }
+        let named = "pid 7\nname dropbear\nNSpid:\t7\narg dropbear\narg -p\narg ssh\n";
+        let facts = facts(&[("tools", answered("dropbear=/usr/sbin/dropbear\n")), ("ssh-daemons", answered(named))]);
+        assert!(option(&facts, "port").is_err());
     }
 
     #[test]

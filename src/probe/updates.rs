@@ -2,11 +2,13 @@
 
 use std::cmp::Ordering;
 
-use super::{FactSpec, Input, Kind, Output, Probe, Wanted, no_secrets};
+use super::secrets::REDACTED;
+use super::texts::Texts;
+use super::{FactSpec, Input, Kind, Output, Probe, Wanted};
 use crate::command::{APT_SIMULATION, Fragment, Program, ReadOnlyCommand, Rights, Step};
 use crate::model::{FactRef, Value, Why};
 
-pub(super) const PROBE: Probe = Probe { name: "updates", facts: FACTS, needs, steps, parse, redact: no_secrets };
+pub(super) const PROBE: Probe = Probe { name: "updates", facts: FACTS, needs, steps, parse, redact };
 
 const FACTS: &[FactSpec] = &[
     FactSpec {
@@ -32,9 +34,9 @@ const FACTS: &[FactSpec] = &[
         key: None,
         kind: Kind::Bool,
         unit: None,
-        source: "stat /var/lib/apt/lists/*Release",
+        source: "grep /etc/apt/sources.list /etc/apt/sources.list.d/*; stat /var/lib/apt/lists/*Release",
         rights: Rights::Any,
-        summary: "Whether apt has lists of a source of security updates; true for other managers, which have none of their own.",
+        summary: "Whether a source of security updates is configured for apt; true for other managers, which have none of their own.",
     },
     FactSpec {
         name: "updates.metadata_age",
@@ -110,6 +112,8 @@ const METADATA: &[(&str, &[&str])] = &[
     ("apk", &["/var/cache/apk/APKINDEX.*.tar.gz"]),
 ];
 
+const SOURCES: &[&str] = &["/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/sources.list.d/*.sources"];
+
 const RELEASES: &str = "/var/lib/apt/lists/";
 
 fn needs(wanted: &Wanted) -> Vec<FactRef> {
@@ -139,6 +143,9 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
             ["%Y|%n"].into_iter().chain(METADATA.iter().flat_map(|(_, paths)| paths.iter().copied())).collect();
         ask("updates-metadata", 10, marks(&words));
     }
+    if wanted.wants("updates.security_source") {
+        ask("apt-sources", 10, ReadOnlyCommand::fragment(Fragment::ReadOrComplain, SOURCES, Rights::Any).ok());
+    }
     if wanted.wants("updates.metadata_age") {
         ask("clock", 10, any(Program::Date, &["+%s"]));
     }
@@ -162,6 +169,22 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
     steps
 }
 
+/// Addresses of private archives may hold a name and a password.
+fn redact(step: &str, stdout: &[u8]) -> Option<Vec<u8>> {
+    (step == "apt-sources").then(|| {
+        let text = String::from_utf8_lossy(stdout);
+        let without_login = |word: &str| match word.split_once("://") {
+            Some((scheme, rest)) => {
+                let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+                let host = host.rsplit_once('@').map_or(host.to_owned(), |(_, host)| format!("{REDACTED}@{host}"));
+                format!("{scheme}://{host}{}", path.map_or(String::new(), |path| format!("/{path}")))
+            }
+            None => word.to_owned(),
+        };
+        text.split_inclusive(char::is_whitespace).map(without_login).collect::<String>().into_bytes()
+    })
+}
+
 fn parse(input: &Input<'_>, output: &mut Output) {
     if input.wanted.wants_any(UPDATES) {
         let metadata = metadata(input);
@@ -169,7 +192,7 @@ fn parse(input: &Input<'_>, output: &mut Output) {
         output.set("updates.security", pending.clone().map(|(security, _)| security));
         output.set("updates.other", pending.map(|(_, other)| other));
         output.set("updates.metadata_age", metadata.clone().and_then(|metadata| age(input, &metadata)));
-        output.set("updates.security_source", metadata.map(|metadata| metadata.manager != "dpkg" || metadata.security_source));
+        output.set("updates.security_source", metadata.and_then(|metadata| security_source(input, &metadata)));
     }
     if input.wanted.wants("updates.automatic") {
         output.set("updates.automatic", automatic(input));
@@ -205,6 +228,79 @@ fn metadata(input: &Input<'_>) -> Result<Metadata, Why> {
     let touched = paths.iter().filter(|(_, path)| own(path) && !is_list(path)).map(|(time, _)| *time).max();
     let security_source = paths.iter().any(|(_, path)| is_list(path) && is_security(path));
     Ok(Metadata { manager, refreshed: touched.filter(|_| has_lists), security_source })
+}
+
+/// What is configured counts; the lists on disk only where the configuration cannot be read, since they may not have been fetched yet.
+fn security_source(input: &Input<'_>, metadata: &Metadata) -> Result<bool, Why> {
+    if metadata.manager != "dpkg" {
+        return Ok(true);
+    }
+    let configured = Texts::of(input.answers, "apt-sources").and_then(|texts| {
+        for pattern in SOURCES {
+            for (path, lines) in texts.matching(pattern)? {
+                let names = if path.ends_with(".sources") { names_in_stanzas(&lines) } else { names_in_lines(&lines) };
+                if names.into_iter().any(is_security_archive) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    });
+    configured.or_else(|why| if metadata.security_source { Ok(true) } else { Err(why) })
+}
+
+/// `deb [OPTION=VALUE] ADDRESS SUITE COMPONENT...` of sources.list(5): address and suite.
+fn names_in_lines<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let names = |line: &'a str| {
+        let rest = line.trim_start().strip_prefix("deb").filter(|rest| rest.starts_with([' ', '\t', '[']))?.trim_start();
+        let rest = if rest.starts_with('[') { rest.split_once(']')?.1 } else { rest };
+        Some(rest.split_whitespace().take(2))
+    };
+    lines.iter().filter_map(|line| names(line)).flatten().collect()
+}
+
+/// Stanzas of the newer form: the words of `URIs` and `Suites`, where `Types` holds `deb` and `Enabled` is not off.
+fn names_in_stanzas<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let mut all = Vec::new();
+    for stanza in lines.split(|line| line.trim().is_empty()) {
+        let (mut field, mut names, mut binary, mut enabled) = (String::new(), Vec::new(), false, true);
+        for line in stanza.iter().filter(|line| !line.starts_with('#')) {
+            let value = match line.split_once(':') {
+                Some((name, value)) if !line.starts_with([' ', '\t']) => {
+                    field = name.trim().to_ascii_lowercase();
+                    value
+                }
+                _ => line,
+            };
+            let mut words = value.split_whitespace();
+            match field.as_str() {
+                "types" => binary |= words.any(|word| word == "deb"),
+                "enabled" => {
+                    enabled = !words.any(|word| {
+                        matches!(word.to_ascii_lowercase().as_str(), "no" | "false" | "off" | "0" | "without" | "disable")
+                    })
+                }
+                "uris" | "suites" => names.extend(words),
+                _ => {}
+            }
+        }
+        if binary && enabled {
+            all.extend(names);
+        }
+    }
+    all
+}
+
+/// By its address, or by its suite (`bookworm-security`, `noble-apps-security`).
+fn is_security_archive(name: &str) -> bool {
+    let name = name.trim_end_matches('/');
+    match name.split_once("://") {
+        Some((_, address)) => {
+            let host = address.split('/').next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
+            host.starts_with("security.") || address.contains("debian-security")
+        }
+        None => name.ends_with("-security") || name.ends_with("/security") || name == "security",
+    }
 }
 
 fn is_security(origin: &str) -> bool {
@@ -360,6 +456,10 @@ mod tests {
                 ("packages-apk", apk),
                 ("packages-rpm", rpm),
                 ("updates-metadata", answered(metadata)),
+                (
+                    "apt-sources",
+                    answered_with("/etc/apt/sources.list:deb http://deb.debian.org/debian bookworm main\n", NO_SOURCES, 2),
+                ),
                 ("clock", answered("1000000\n")),
                 ("updates-apt", updates.clone()),
                 ("updates-apk", updates),
@@ -383,7 +483,56 @@ mod tests {
         );
         assert_eq!(facts.value("updates.other"), Ok(&Value::list(["bash 5.2.15-2+b8 -> 5.2.15-2+b13"])));
         assert_eq!(facts.value("updates.metadata_age"), Ok(&Value::Int(10)));
-        assert_eq!(facts.value("updates.security_source"), Ok(&true.into()));
+    }
+
+    const NO_SOURCES: &str = "grep: /etc/apt/sources.list.d/*.list: No such file or directory\ngrep: /etc/apt/sources.list.d/*.sources: No such file or directory\n";
+
+    fn security_source_of(lists: &str, sources: Answer) -> Result<Value, Why> {
+        let answers = [
+            ("packages-dpkg", answered("bash\tii \t1\n")),
+            ("packages-apk", answered_with("", "", 2)),
+            ("packages-rpm", not_run(State::Missing)),
+            ("updates-metadata", answered(lists)),
+            ("apt-sources", sources),
+        ];
+        facts_of(&["updates.security_source"], &answers).value("updates.security_source").cloned()
+    }
+
+    #[test]
+    fn a_security_source_is_known_from_the_configuration_although_its_lists_were_never_fetched() {
+        let configured = |text: &str| security_source_of("", answered_with(text, NO_SOURCES, 2));
+        for text in [
+            "/etc/apt/sources.list:deb http://security.debian.org/debian-security bookworm-security main\n",
+            "/etc/apt/sources.list:deb [signed-by=/a/key.gpg arch=amd64] http://mirror.example/ubuntu noble-security main\n",
+            "/etc/apt/sources.list.d/debian.sources:Types: deb deb-src\n/etc/apt/sources.list.d/debian.sources:URIs: http://deb.debian.org/debian-security\n\
+             /etc/apt/sources.list.d/debian.sources:Suites:\n/etc/apt/sources.list.d/debian.sources: bookworm-security\n",
+        ] {
+            assert_eq!(configured(text), Ok(true.into()), "{text}");
+        }
+        for text in [
+            "/etc/apt/sources.list:#deb http://security.debian.org/debian-security bookworm-security main\n",
+            "/etc/apt/sources.list:deb-src http://security.debian.org/debian-security bookworm-security main\n",
+            "/etc/apt/sources.list:deb [signed-by=/usr/share/keyrings/debian-security.gpg] http://deb.debian.org/debian bookworm main\n",
+            "/etc/apt/sources.list.d/x.sources:Enabled: no\n/etc/apt/sources.list.d/x.sources:Types: deb\n/etc/apt/sources.list.d/x.sources:Suites: x-security\n\
+             /etc/apt/sources.list.d/x.sources:\n/etc/apt/sources.list.d/x.sources:Types: deb\n/etc/apt/sources.list.d/x.sources:Suites: x\n",
+        ] {
+            assert_eq!(configured(text), Ok(false.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn where_the_configuration_may_not_be_read_the_lists_prove_a_source_and_their_absence_proves_nothing() {
+        let closed = || answered_with("", "grep: /etc/apt/sources.list: Permission denied\n", 2);
+        assert_eq!(security_source_of(LISTS, closed()), Ok(true.into()));
+        assert!(matches!(security_source_of("", closed()), Err(Why::NeedsRoot(_))));
+    }
+
+    #[test]
+    fn passwords_of_archives_are_not_kept() {
+        let text = "/etc/apt/sources.list:deb https://bob:hunter2@apt.example/debian x main\n/etc/apt/sources.list:deb https://bob:hun/ter2@apt.example x\n";
+        let kept = String::from_utf8(redact("apt-sources", text.as_bytes()).expect("redacted")).expect("text");
+        assert!(kept.starts_with("/etc/apt/sources.list:deb https://redacted@apt.example/debian x main\n"), "{kept}");
+        assert_eq!(redact("apt-config", b"x"), None);
     }
 
     #[test]
@@ -454,6 +603,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_makes_the_parsers_panic(text in "((Inst |APT::Periodic::Unattended-Upgrade )?\\PC{0,20}( \\[|\\(|\\)| < |=|:)\\PC{0,9}\n){0,20}") {
+            let lines: Vec<&str> = text.lines().collect();
+            let _ = (names_in_lines(&lines), names_in_stanzas(&lines), redact("apt-sources", text.as_bytes()));
             let _ = (apt_updates(&text), apk_updates(&text), unattended(&text), applies_updates(&text));
             let _ = (flavour(&text), by_numbers(&text, "6.1.0"));
         }
