@@ -1,4 +1,4 @@
-# Every sin that a container can commit. Each line is there for a check to find.
+# Every sin that a container can commit. Each line is there for a check to find, though not every one has its check yet.
 login deploy
 login root
 
