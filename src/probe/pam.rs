@@ -209,7 +209,7 @@ mod tests {
         let facts = facts(answered_with(DEBIAN, "grep: /usr/lib/pam.d/*: No such file or directory\n", 2));
         assert_eq!(
             shown(&facts, "pam.lockout"),
-            "[deny: 0, module: none, service: login, unlock_seconds: 0, deny: 0, module: none, service: sshd, unlock_seconds: 0]"
+            "[{deny: 0, module: none, service: login, unlock_seconds: 0}, {deny: 0, module: none, service: sshd, unlock_seconds: 0}]"
         );
         assert_eq!(shown(&facts, "pam.nullok"), "[/etc/pam.d/common-auth: auth [success=1 default=ignore] pam_unix.so nullok]");
     }
@@ -224,7 +224,7 @@ mod tests {
 /etc/security/faillock.conf:# deny = 3\n/etc/security/faillock.conf:deny = 5\n/etc/security/faillock.conf:unlock_time = never\n";
         assert_eq!(
             shown(&facts(answered(text)), "pam.lockout"),
-            "[deny: 5, module: pam_faillock, service: sshd, unlock_seconds: 0]"
+            "[{deny: 5, module: pam_faillock, service: sshd, unlock_seconds: 0}]"
         );
     }
 
@@ -233,7 +233,7 @@ mod tests {
         let text = "/usr/lib/pam.d/sshd:auth include common-auth\n/usr/lib/pam.d/common-auth:auth required pam_unix.so nullok\n\
 /etc/pam.d/common-auth:auth required pam_tally2.so deny=4 unlock_time=1800\n";
         let facts = facts(answered(text));
-        assert_eq!(shown(&facts, "pam.lockout"), "[deny: 4, module: pam_tally2, service: sshd, unlock_seconds: 1800]");
+        assert_eq!(shown(&facts, "pam.lockout"), "[{deny: 4, module: pam_tally2, service: sshd, unlock_seconds: 1800}]");
         assert_eq!(shown(&facts, "pam.nullok"), "[]");
     }
 

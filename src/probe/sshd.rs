@@ -688,7 +688,7 @@ grep: /etc/crypto-policies/back-ends/opensshserver.config: No such file or direc
             assert!(option(&facts, "persourcepenalties").is_err(), "its default hangs on the version");
             assert_eq!(
                 facts.value("sshd.match_settings").map(ToString::to_string),
-                Ok("[criteria: Address 192.0.2.0/24, option: permitrootlogin, value: yes, criteria: User git, option: passwordauthentication, value: yes]".to_owned())
+                Ok("[{criteria: Address 192.0.2.0/24, option: permitrootlogin, value: yes}, {criteria: User git, option: passwordauthentication, value: yes}]".to_owned())
             );
         }
     }
