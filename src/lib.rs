@@ -9,6 +9,7 @@
 //! check       packs of YAML and CEL -> what must be known; facts -> findings
 //! probe       facts wanted -> the least plan of steps; answers -> facts
 //! command     the only list of what can run on a host
+//! ssh_config  what `ssh` would do for a host, from its configuration
 //! ssh, local  one script on one host, each phase bounded in time, all of it in bytes
 //! scan        many hosts at once: a row for each, whatever happens
 //! journal     finished hosts on disk, read in the order of the inventory
@@ -33,3 +34,4 @@ pub mod report;
 pub mod scan;
 pub mod simulate;
 pub mod ssh;
+pub mod ssh_config;

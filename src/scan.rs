@@ -21,7 +21,7 @@ use crate::model::{
     with_causes,
 };
 use crate::probe::{FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
-use crate::ssh::{Credentials, KnownHosts, Limits, Session, Target};
+use crate::ssh::{Engine, Session, Target};
 
 /// The facts that every host report shows, whatever the checks want.
 pub fn base_facts() -> [FactRef; 2] {
@@ -51,12 +51,8 @@ pub struct Options {
     pub private_key: Option<PathBuf>,
     /// Whether sudo may be asked where the inventory does not say.
     pub become_root: bool,
-    /// Keys and agent.
-    pub credentials: Arc<Credentials>,
-    /// The host keys that are known.
-    pub known_hosts: Arc<KnownHosts>,
-    /// Time limits of the phases of a connection.
-    pub limits: Limits,
+    /// What all connections share.
+    pub engine: Engine,
     /// Limits on what is kept of a host's output.
     pub output: OutputLimits,
     /// The time one host may take in all.
@@ -280,13 +276,10 @@ async fn converse(host: &Host, options: &Options, script: &Script, reader: &mut 
     match host.connection {
         Connection::Local => local::run(script, options.host_timeout, &mut sink).await,
         Connection::Ssh => {
-            let target = Target {
-                address: host.address.clone(),
-                port: host.port.unwrap_or(options.port),
-                user: host.user.clone().unwrap_or_else(|| options.user.clone()),
-                private_key: host.private_key.clone().or_else(|| options.private_key.clone()),
-            };
-            let session = Session::connect(&target, &options.credentials, &options.known_hosts, &options.limits).await?;
+            let user = host.user.as_deref().unwrap_or(&options.user);
+            let mut target = Target::new(&host.address, host.port.unwrap_or(options.port), user);
+            target.login.key_files.extend(host.private_key.clone().or_else(|| options.private_key.clone()));
+            let session = Session::connect(&target, &options.engine).await?;
             session.run(script, &mut sink).await
         }
     }

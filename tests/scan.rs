@@ -12,7 +12,7 @@ use fleetscan::model::{Host, HostReport, Reason, ScanEvent, Status, Verdict};
 use fleetscan::probe::{OutputLimits, Transcript, plan, read_record};
 use fleetscan::scan::{self, Cancel, Options, Scanned};
 use fleetscan::simulate::{Behaviour, Fleet};
-use fleetscan::ssh::{Credentials, KeySources, KnownHosts, Limits};
+use fleetscan::ssh::{Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits};
 use tokio::sync::watch;
 
 /// A recorded host, one of those the demo plays.
@@ -75,11 +75,13 @@ async fn sweep(
         port: 22,
         private_key: Some(key.clone()),
         become_root: false,
-        credentials: Arc::new(
-            Credentials::load(&KeySources { named: Some(key), ..KeySources::default() }).await.expect("the key is readable"),
-        ),
-        known_hosts: Arc::new(KnownHosts::load(&[known], &[]).expect("readable")),
-        limits: Limits { connect: Duration::from_secs(2), handshake: Duration::from_secs(2), ..Limits::default() },
+        engine: Engine {
+            credentials: Credentials::load(&KeySources { named: Some(key), ..KeySources::default() })
+                .await
+                .expect("the key is readable"),
+            host_keys: HostKeys::load(&HostKeySources { named: Some(known), ..HostKeySources::default() }).expect("readable"),
+            limits: Limits { connect: Duration::from_secs(2), handshake: Duration::from_secs(2), ..Limits::default() },
+        },
         output: setting.output,
         host_timeout: setting.host_timeout,
         deadline: setting.deadline,

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use common::{Agent, Port, Server, drain, keygen, output, program, public};
 use fleetscan::command::{Become, Program, ReadOnlyCommand, Rights, Script, Step, Stream};
 use fleetscan::model::{Failure, Reason};
 use fleetscan::probe::{FrameReader, OutputLimits, Transcript};
-use fleetscan::ssh::{Credentials, KeySources, KnownHosts, Limits, Session, Target};
+use fleetscan::ssh::{Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits, Session, Target};
 
 const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
@@ -39,6 +39,13 @@ fn two_questions() -> Script {
     script(&[step("uname", Program::Uname, &["-s"]), step("passwd", Program::Cat, &["/etc/passwd", "/no/such/file"])])
 }
 
+/// A host on loopback, and the only key to offer it.
+fn target(port: u16, key: &Path) -> Target {
+    let mut target = Target::new("127.0.0.1", port, common::user());
+    target.login.key_files.push(key.to_owned());
+    target
+}
+
 /// What a login needs besides the server.
 struct Client {
     sources: KeySources,
@@ -52,12 +59,7 @@ impl Client {
     fn of(server: &Server) -> Self {
         Self {
             sources: KeySources { named: Some(server.user_key.clone()), ..KeySources::default() },
-            target: Target {
-                address: "127.0.0.1".to_owned(),
-                port: server.port(),
-                user: common::user(),
-                private_key: Some(server.user_key.clone()),
-            },
+            target: target(server.port(), &server.user_key),
             known_hosts: server.known_hosts(&server.known_hosts_line()),
             limits: limits(),
             output: OutputLimits::default(),
@@ -72,7 +74,7 @@ impl Client {
         fs::write(&known_hosts, "").expect("known_hosts");
         let client = Self {
             sources: KeySources { named: Some(key.clone()), ..KeySources::default() },
-            target: Target { address: "127.0.0.1".to_owned(), port, user: common::user(), private_key: Some(key) },
+            target: target(port, &key),
             known_hosts,
             limits: limits(),
             output: OutputLimits::default(),
@@ -87,9 +89,13 @@ impl Client {
     }
 
     async fn run_into(&self, script: &Script, sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send)) -> Result<(), Failure> {
-        let known_hosts = KnownHosts::load(std::slice::from_ref(&self.known_hosts), &[]).expect("known_hosts");
-        let credentials = Credentials::load(&self.sources).await.expect("credentials");
-        Session::connect(&self.target, &credentials, &known_hosts, &self.limits).await?.run(script, sink).await
+        let sources = HostKeySources { named: Some(self.known_hosts.clone()), ..HostKeySources::default() };
+        let engine = Engine {
+            credentials: Credentials::load(&self.sources).await.expect("credentials"),
+            host_keys: HostKeys::load(&sources).expect("known_hosts"),
+            limits: self.limits,
+        };
+        Session::connect(&self.target, &engine).await?.run(script, sink).await
     }
 
     /// The two questions, answered.
@@ -168,7 +174,7 @@ async fn the_agent_signs_for_a_key_that_is_encrypted() {
 
     // Without a name, all keys of the agent are offered.
     client.sources.named = None;
-    client.target.private_key = None;
+    client.target.login.key_files.clear();
     client.succeeds().await;
 }
 
@@ -179,7 +185,7 @@ async fn an_rsa_key_of_the_agent_signs_with_sha2() {
     agent.add(&server.user_key, "");
     let mut client = Client::of(&server);
     client.sources = KeySources { agent: Some(agent.socket.clone()), ..KeySources::default() };
-    client.target.private_key = None;
+    client.target.login.key_files.clear();
     client.succeeds().await;
 }
 
@@ -190,7 +196,7 @@ async fn many_hosts_share_one_agent() {
     agent.add(&server.user_key, "");
     let mut client = Client::of(&server);
     client.sources = KeySources { agent: Some(agent.socket.clone()), ..KeySources::default() };
-    client.target.private_key = None;
+    client.target.login.key_files.clear();
     let all: Vec<_> = (0..12).map(|_| client.succeeds()).collect();
     futures::future::join_all(all).await;
 }
@@ -203,7 +209,7 @@ async fn the_usual_files_are_offered_where_no_key_is_named() {
     keygen(directory.path(), "id_ecdsa", "ecdsa", "locked");
     fs::copy(&server.user_key, directory.path().join("id_ed25519")).expect("a key");
     let mut client = Client::of(&server);
-    client.target.private_key = None;
+    client.target.login.key_files.clear();
     client.sources = KeySources { directory: Some(directory.path().to_owned()), ..KeySources::default() };
     client.succeeds().await;
 
@@ -218,7 +224,7 @@ async fn the_usual_files_are_offered_where_no_key_is_named() {
 async fn without_any_key_nothing_is_dialled() {
     let (mut client, _directory) = Client::to_port(Port::closed());
     client.sources = KeySources::default();
-    client.target.private_key = None;
+    client.target.login.key_files.clear();
     let failure = client.fails().await;
     assert_eq!(failure.reason, Reason::NoCredentials);
     assert_eq!(failure.detail, "there is no ssh-agent and no key in `~/.ssh`");
@@ -230,7 +236,7 @@ async fn a_login_that_is_refused_says_what_was_offered_and_what_is_taken() {
     let other = keygen(server.directory.path(), "other", "ed25519", "");
     let mut client = Client::of(&server);
     client.sources.named = Some(other.clone());
-    client.target.private_key = Some(other.clone());
+    client.target.login.key_files = vec![other.clone()];
     let failure = client.fails().await;
     assert_eq!(failure.reason, Reason::AuthRefused);
     let expected = format!(
@@ -250,7 +256,7 @@ async fn a_server_that_hangs_up_after_too_many_keys_has_refused_the_login() {
     }
     let mut client = Client::of(&server);
     client.sources = KeySources { agent: Some(agent.socket.clone()), ..KeySources::default() };
-    client.target.private_key = None;
+    client.target.login.key_files.clear();
     let failure = client.fails().await;
     assert_eq!(failure.reason, Reason::AuthRefused, "{}", failure.detail);
     assert!(failure.detail.contains("Too many authentication failures"), "{}", failure.detail);
@@ -263,7 +269,7 @@ async fn a_login_that_hangs_is_given_up_and_freed() {
     let other = keygen(server.directory.path(), "other", "ed25519", "");
     let mut client = Client::of(&server);
     client.sources.named = Some(other.clone());
-    client.target.private_key = Some(other);
+    client.target.login.key_files = vec![other];
     client.limits.auth = Duration::from_millis(400);
     let failure = client.fails().await;
     let expected = format!("no answer to the login as `{}` in 0.4 s", client.target.user);

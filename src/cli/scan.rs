@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -19,7 +18,7 @@ use crate::model::{Connection, Host, ScanEvent};
 use crate::probe::{self, OutputLimits};
 use crate::report::Progress;
 use crate::scan::{self, Cancel, Options, Scanned};
-use crate::ssh::{Credentials, KeySources, KnownHosts, Limits};
+use crate::ssh::{Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits};
 
 /// Scan the hosts of an inventory, or this machine (`scan local`).
 #[derive(Debug, Args)]
@@ -155,7 +154,7 @@ async fn interrupts(cancel: watch::Sender<Cancel>) {
 async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error> {
     let over_ssh = hosts.iter().filter(|host| host.connection == Connection::Ssh).count();
     let mut credentials = Credentials::default();
-    let mut known_hosts = KnownHosts::default();
+    let mut host_keys = HostKeys::default();
     let mut user = args.user.unwrap_or_default();
     if over_ssh > 0 {
         let files: BTreeSet<PathBuf> = hosts.iter().filter_map(|host| host.private_key.clone()).collect();
@@ -166,12 +165,9 @@ async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error>
             let error = Error::because("the private key cannot be used", error);
             hint.into_iter().fold(error, Error::hint)
         })?;
-        known_hosts = match &args.known_hosts {
-            Some(path) => KnownHosts::load(std::slice::from_ref(path), &[]),
-            None => KnownHosts::load(&[], &KnownHosts::usual_files(std::env::home_dir().as_deref())),
-        }
-        .map_err(|error| Error::because("the known host keys cannot be used", error))?;
-        known_hosts.warnings().iter().for_each(|warning| warn(&warning.to_string()));
+        let sources = HostKeySources { named: args.known_hosts, home: std::env::home_dir(), ..HostKeySources::default() };
+        host_keys = HostKeys::load(&sources).map_err(|error| Error::because("the known host keys cannot be used", error))?;
+        host_keys.warnings().iter().for_each(|warning| warn(&warning.to_string()));
         if user.is_empty() {
             let variable = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
             user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_default();
@@ -187,10 +183,12 @@ async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error>
         port: 22,
         private_key: args.private_key,
         become_root: args.become_root,
-        credentials: Arc::new(credentials),
-        known_hosts: Arc::new(known_hosts),
-        // As ssh's ConnectTimeout, for the connection and for the key exchange after it; the host's own limit bounds the rest.
-        limits: Limits { connect: args.timeout, handshake: args.timeout, run: args.host_timeout, ..Limits::default() },
+        engine: Engine {
+            credentials,
+            host_keys,
+            // As ssh's ConnectTimeout, for the connection and for the key exchange after it; the host's own limit bounds the rest.
+            limits: Limits { connect: args.timeout, handshake: args.timeout, run: args.host_timeout, ..Limits::default() },
+        },
         output: OutputLimits::default(),
         host_timeout: args.host_timeout,
         deadline: args.deadline,

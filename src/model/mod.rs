@@ -10,16 +10,18 @@ mod host;
 mod kind;
 mod nearest;
 mod report;
+mod secret;
 mod value;
 
 pub use causes::with_causes;
 pub use evidence::{Evidence, escape};
 pub use fact::{FactRef, Facts, Why};
 pub use finding::{CheckInfo, Finding, Severity, Verdict};
-pub use host::{Connection, Host};
+pub use host::{BecomeMethod, Connection, Host};
 pub use kind::Kind;
 pub use nearest::nearest;
 pub use report::{
     CheckTotals, Failure, FleetReport, HostReport, Outcome, Privilege, Reason, ScanEvent, Status, Totals, VerdictCounts,
 };
+pub use secret::Secret;
 pub use value::Value;

@@ -104,22 +104,42 @@ reasons! {
     HandshakeTimeout = "handshake_timeout" => Unreachable,
     /// The key exchange failed, for want of a common algorithm or through a broken peer.
     HandshakeFailed = "handshake_failed" => Unreachable,
+    /// The host has only algorithms that are no longer safe; `--legacy-algorithms` allows them.
+    LegacyAlgorithms = "legacy_algorithms" => Unreachable,
+    /// The server turned the connection away because it has too many already, also when asked again later.
+    TooManyConnections = "too_many_connections" => Unreachable,
+    /// A jump host on the way could not be used; the detail says which and why.
+    JumpFailed = "jump_failed" => Unreachable,
+    /// The ProxyCommand ended or could not be started.
+    ProxyFailed = "proxy_failed" => Unreachable,
     /// No key is known for the host.
     HostKeyUnknown = "host_key_unknown" => Untrusted,
     /// The host shows another key than the known one.
     HostKeyChanged = "host_key_changed" => Untrusted,
     /// The host shows a key that known_hosts marks as revoked.
     HostKeyRevoked = "host_key_revoked" => Untrusted,
+    /// The host shows a certificate that does not hold: not for this name, out of its time, or of an authority that is not trusted.
+    HostCertificateInvalid = "host_certificate_invalid" => Untrusted,
     /// There was no key to offer: no agent, no readable key file.
     NoCredentials = "no_credentials" => Denied,
     /// The server accepted none of the keys that were offered.
     AuthRefused = "auth_refused" => Denied,
+    /// The host wants the password changed before it lets the login in.
+    PasswordExpired = "password_expired" => Denied,
+    /// The host wants a second proof, such as a one-time code, that a scan cannot give.
+    SecondFactor = "second_factor" => Denied,
     /// The login did not end in time.
     AuthTimeout = "auth_timeout" => Denied,
     /// The server opened no session or ran no command for the login.
     SessionRefused = "session_refused" => Failed,
-    /// The login shell did not run the script: a forced command, a nologin shell.
+    /// The login shell ran no command: nologin or the like.
     NoShell = "no_shell" => Failed,
+    /// The server ran a command of its own in place of the script.
+    ForcedCommand = "forced_command" => Failed,
+    /// The login shell is restricted and does not start `/bin/sh`.
+    RestrictedShell = "restricted_shell" => Failed,
+    /// The login worked and then nothing came: start-up files that hang, or a host that is stuck.
+    ShellTimeout = "shell_timeout" => Failed,
     /// The connection broke off while the script ran.
     ConnectionLost = "connection_lost" => Failed,
     /// The host used up its time.

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Target;
-use super::connect::{Gatekeeper, Lost};
+use super::gatekeeper::{Gatekeeper, Lost};
 use crate::model::{Failure, Reason};
 
 /// Keys offered to one host. A server hangs up after `MaxAuthTries` (6) and, since OpenSSH 9.8, shuts out an address that fails often.
@@ -217,7 +217,7 @@ impl Credentials {
     /// What is offered to this host, in order.
     fn keys_for(&self, target: &Target) -> Result<&[Key], Failure> {
         let none = |detail: String| Failure::new(Reason::NoCredentials, detail);
-        match &target.private_key {
+        match target.login.key_files.first() {
             Some(path) => match self.files.get(path) {
                 Some(Ok(key)) => Ok(std::slice::from_ref(key)),
                 Some(Err(what)) => Err(none(what.clone())),
@@ -264,7 +264,7 @@ impl Credentials {
                 _ => {}
             }
         }
-        Err(attempt.refused(if target.private_key.is_some() { &[] } else { &self.notes }))
+        Err(attempt.refused(if target.login.key_files.is_empty() { &self.notes } else { &[] }))
     }
 
     /// Offers one key. `None`: it could not be offered, and the remarks say why.

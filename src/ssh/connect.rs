@@ -7,22 +7,23 @@ use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use russh::client::{ChannelOpenHandle, Config, DisconnectReason, Handle, Handler, Msg};
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
-use russh::{Channel, Disconnect, Preferred, cipher, kex, mac};
+use russh::client::{Config, Handle};
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
+use russh::{Preferred, cipher, kex, mac};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::known_hosts::{HostKey, Known, KnownKey, fingerprint};
-use super::{Limits, Target};
+use super::gatekeeper::{Broken, Gatekeeper, Lost, explain};
+use super::known_hosts::Known;
+use super::{Engine, Limits, Target};
 use crate::model::{Failure, Reason};
 
 /// Names being resolved at once: `getaddrinfo` holds a thread for as long as it likes, and can't be cancelled.
@@ -168,153 +169,6 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// Why a connection ended after the key exchange, told by russh's task once it has.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Lost(Arc<OnceLock<(String, bool)>>);
-
-impl Lost {
-    /// The cause in words.
-    pub(super) fn cause(&self) -> &str {
-        self.0.get().map_or("closed by the host", |(cause, _)| cause)
-    }
-
-    /// Whether the host left because it accepts no (more) keys.
-    pub(super) fn is_refusal(&self) -> bool {
-        self.0.get().is_some_and(|(_, refusal)| *refusal)
-    }
-
-    fn set(&self, reason: &DisconnectReason<Broken>) {
-        let _ = self.0.set(match reason {
-            DisconnectReason::ReceivedDisconnect(said) => {
-                // OpenSSH says "Too many authentication failures" with the code for a protocol error.
-                let refusal = said.message.contains("authentication failures")
-                    || matches!(said.reason_code, Disconnect::NoMoreAuthMethodsAvailable);
-                (format!("the host said `{}`", said.message.trim()), refusal)
-            }
-            DisconnectReason::Error(Broken::Protocol(error)) => (explain(error), false),
-            DisconnectReason::Error(Broken::HostKey(failure)) => (failure.detail.clone(), false),
-        });
-    }
-}
-
-/// russh's words, where ours are plainer.
-fn explain(error: &russh::Error) -> String {
-    match error {
-        russh::Error::Disconnect | russh::Error::HUP => "closed by the host".to_owned(),
-        russh::Error::KeepaliveTimeout => "the host stopped answering".to_owned(),
-        russh::Error::InactivityTimeout => "nothing was heard for too long".to_owned(),
-        russh::Error::IO(error) if error.kind() == io::ErrorKind::UnexpectedEof => "closed by the host".to_owned(),
-        russh::Error::IO(error) if error.kind() == io::ErrorKind::ConnectionReset => "reset by the host".to_owned(),
-        russh::Error::NoCommonAlgo { kind, ours, theirs } => {
-            let kind = format!("{kind:?}").to_lowercase();
-            format!("no common {kind} algorithm: the host offers {}; fleetscan takes {}", theirs.join(","), ours.join(","))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// How a key exchange fails.
-#[derive(Debug)]
-pub(super) enum Broken {
-    Protocol(russh::Error),
-    HostKey(Failure),
-}
-
-impl From<russh::Error> for Broken {
-    fn from(error: russh::Error) -> Self {
-        Self::Protocol(error)
-    }
-}
-
-/// Our side of a connection: lets in the host we know, and opens no channel that it asks for.
-pub(super) struct Gatekeeper {
-    known: Known,
-    lost: Lost,
-}
-
-macro_rules! refuse_channels {
-    ($($name:ident($($argument:ident: $kind:ty),*);)+) => {
-        $(async fn $name(&mut self, _: Channel<Msg>, $($argument: $kind,)* _: ChannelOpenHandle, _: &mut russh::client::Session) -> Result<(), Broken> {
-            Ok(())
-        })+
-    };
-}
-
-impl Handler for Gatekeeper {
-    type Error = Broken;
-
-    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Broken> {
-        let key = shown.public_key();
-        let blob = key.to_bytes().map_err(|error| Broken::Protocol(error.into()))?;
-        match judge(&self.known, key.algorithm().as_str(), &blob) {
-            None => Ok(true),
-            Some(failure) => Err(Broken::HostKey(failure)),
-        }
-    }
-
-    async fn disconnected(&mut self, reason: DisconnectReason<Broken>) -> Result<(), Broken> {
-        self.lost.set(&reason);
-        Ok(())
-    }
-
-    // A request is refused when its handle is dropped; russh's own handler would accept them all.
-    refuse_channels! {
-        server_channel_open_session();
-        server_channel_open_agent_forward();
-        server_channel_open_unknown();
-        server_channel_open_x11(_address: &str, _port: u32);
-        server_channel_open_direct_tcpip(_host: &str, _port: u32, _from: &str, _from_port: u32);
-        server_channel_open_direct_streamlocal(_path: &str);
-        server_channel_open_forwarded_tcpip(_host: &str, _port: u32, _from: &str, _from_port: u32);
-        server_channel_open_forwarded_streamlocal(_path: &str);
-    }
-}
-
-/// What speaks against the key that a host shows; `None` when it is known.
-fn judge(known: &Known, algorithm: &str, blob: &[u8]) -> Option<Failure> {
-    let name = &known.name;
-    let shown = format!("{algorithm} {}", fingerprint(blob));
-    let place = |key: &KnownKey| format!("`{}:{}`", key.path.display(), key.line);
-    match known.verify(blob) {
-        HostKey::Known => None,
-        HostKey::Unknown if known.by_authority => Some(Failure::new(
-            Reason::HostKeyUnknown,
-            format!(
-                "`{name}` shows {shown}; known_hosts names a certificate authority for it, and host certificates are not supported"
-            ),
-        )),
-        HostKey::Unknown => Some(Failure::new(
-            Reason::HostKeyUnknown,
-            format!(
-                "no key is known for `{name}`; it shows {shown}; if that is right: `{} >> ~/.ssh/known_hosts`",
-                keyscan(name)
-            ),
-        )),
-        HostKey::Changed(key) => Some(Failure::new(
-            Reason::HostKeyChanged,
-            format!(
-                "`{name}` shows {shown}, but {} says {} {}; if the host was set up anew: `ssh-keygen -R '{name}' -f {}`, then `{} >> {3}`",
-                place(&key),
-                key.algorithm,
-                key.fingerprint(),
-                key.path.display(),
-                keyscan(name),
-            ),
-        )),
-        HostKey::Revoked(key) => {
-            Some(Failure::new(Reason::HostKeyRevoked, format!("`{name}` shows {shown}, which {} revokes", place(&key))))
-        }
-    }
-}
-
-/// The command that asks a host for its keys, from the name of a lookup.
-fn keyscan(name: &str) -> String {
-    match name.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")) {
-        Some((host, port)) => format!("ssh-keyscan -p {port} {host}"),
-        None => format!("ssh-keyscan {name}"),
-    }
-}
-
 /// An encrypted connection to the host we know, nobody logged in.
 pub(super) struct Link {
     pub(super) handle: Handle<Gatekeeper>,
@@ -323,12 +177,13 @@ pub(super) struct Link {
 }
 
 /// Connects. A connection that is reset before the login is tried once more: that is how a server drops one that is too many (`MaxStartups`).
-pub(super) async fn open(target: &Target, known: &Known, limits: &Limits) -> Result<Link, Failure> {
-    match open_once(target, known, limits).await {
+pub(super) async fn open(target: &Target, engine: &Engine) -> Result<Link, Failure> {
+    let known = engine.host_keys.lookup(target);
+    match open_once(target, &known, &engine.limits).await {
         Err(failure) if failure.reason == Reason::ConnectionReset => {
             let jitter = RandomState::new().build_hasher().finish() % 1000;
             sleep(Duration::from_millis(500 + jitter)).await;
-            open_once(target, known, limits).await
+            open_once(target, &known, &engine.limits).await
         }
         other => other,
     }
@@ -351,7 +206,7 @@ async fn open_once(target: &Target, known: &Known, limits: &Limits) -> Result<Li
     let _turn = HANDSHAKES.acquire().await;
     let (wire, lifeline, heard) = Wire::new(socket);
     let lost = Lost::default();
-    let gatekeeper = Gatekeeper { known: known.clone(), lost: lost.clone() };
+    let gatekeeper = Gatekeeper::new(known.clone(), lost.clone());
     match timeout(limits.handshake, russh::client::connect_stream(Arc::new(config(known, limits)), wire, gatekeeper)).await {
         Ok(Ok(handle)) => Ok(Link { handle, lifeline, lost }),
         Ok(Err(Broken::HostKey(failure))) => Err(failure),

@@ -1,35 +1,43 @@
 //! Talking to a host over SSH: reach it, know it, log in, run one script, each step bounded in time.
 //!
 //! ```text
+//! target.rs       which host, how it is reached, as whom
 //! connect.rs      name -> addresses -> TCP -> key exchange, on a stream that dies with its owner
-//! known_hosts.rs  is this the host we know (pure)
+//! algorithms.rs   what the key exchange may choose from
+//! gatekeeper.rs   our side of a connection: which hosts are let in, why it ended
+//! host_keys.rs    the keys known to a scan
+//! known_hosts.rs  one host's keys in the files of OpenSSH (pure)
 //! auth.rs         which keys to offer, loaded once for the fleet
 //! session.rs      Session: connect, then run one script over one channel
 //! ```
 
+mod algorithms;
 mod auth;
 mod connect;
+mod gatekeeper;
+mod host_keys;
 mod known_hosts;
 mod session;
+mod target;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+pub use algorithms::Algorithms;
 pub use auth::{CredentialError, Credentials, KeySources};
+pub use host_keys::{HostKeySources, HostKeys};
 pub use known_hosts::{HostKey, Known, KnownHosts, KnownHostsError, KnownKey, Warning, fingerprint};
 pub use session::Session;
+pub use target::{HostIdentity, HostKeyPolicy, Login, Method, Route, Target};
 
-/// Which host, and as whom.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// A name or an address: what is dialled, and what known_hosts is asked for.
-    pub address: String,
-    /// The port.
-    pub port: u16,
-    /// The login.
-    pub user: String,
-    /// The only key to offer; without one, those of the agent and the usual files. It must be among [`KeySources::files`].
-    pub private_key: Option<PathBuf>,
+/// Everything that the connections of a scan share.
+#[derive(Debug, Default)]
+pub struct Engine {
+    /// What is offered to log in.
+    pub credentials: Credentials,
+    /// The host keys that are known.
+    pub host_keys: HostKeys,
+    /// How long each phase may take.
+    pub limits: Limits,
 }
 
 /// How long each phase of a conversation may take. The sum is not bounded here but by whoever drops the future, which frees everything.

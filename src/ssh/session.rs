@@ -8,7 +8,7 @@ use russh::{Channel, ChannelMsg, Disconnect};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connect::{self, Link};
-use super::{Credentials, KnownHosts, Limits, Target};
+use super::{Engine, Limits, Target};
 use crate::command::{Script, Stream};
 use crate::model::{Failure, Reason};
 
@@ -36,15 +36,10 @@ impl Session {
     ///
     /// # Errors
     /// The [`Failure`] of the phase that failed: everything from [`Reason::NameNotResolved`] to [`Reason::AuthTimeout`].
-    pub async fn connect(
-        target: &Target,
-        credentials: &Credentials,
-        known_hosts: &KnownHosts,
-        limits: &Limits,
-    ) -> Result<Self, Failure> {
+    pub async fn connect(target: &Target, engine: &Engine) -> Result<Self, Failure> {
+        let Engine { credentials, limits, .. } = engine;
         credentials.check(target)?;
-        let known = known_hosts.lookup(&target.address, target.port);
-        let mut link = connect::open(target, &known, limits).await?;
+        let mut link = connect::open(target, engine).await?;
         let limit = if credentials.asks_agent(target) { limits.agent.max(limits.auth) } else { limits.auth };
         let login = credentials.login(&mut link.handle, &link.lost, target);
         timeout(limit, login).await.unwrap_or_else(|_| {
