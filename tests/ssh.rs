@@ -372,7 +372,7 @@ async fn any_login_shell_runs_the_script() {
 #[tokio::test]
 async fn a_noisy_login_is_no_obstacle() {
     // More than any window or buffer on the way, before the script is read.
-    let noise = "head -c 6000000 /dev/zero | tr '\\\\0' n; head -c 3000000 /dev/zero | tr '\\\\0' n >&2; echo;";
+    let noise = "head -c 4000000 /dev/zero | tr '\\\\0' n; head -c 2000000 /dev/zero | tr '\\\\0' n >&2; echo;";
     let server = Server::openssh(&format!("ForceCommand {noise} exec sh -c \"$SSH_ORIGINAL_COMMAND\""));
     Client::of(&server).succeeds().await;
 }
