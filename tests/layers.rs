@@ -50,7 +50,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tokio", &["ssh", "local", "scan", "simulate", "cli"]),
     ("russh", &["ssh", "simulate"]),
     ("indicatif", &["report/progress.rs"]),
-    ("csv", &["report/csv.rs"]),
+    ("csv", &["report/csv.rs", "inventory/csv.rs"]),
     ("cel", &["check"]),
     ("clap", &["cli", "main.rs"]),
 ];

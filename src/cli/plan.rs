@@ -10,6 +10,7 @@ use super::args::{CheckArgs, InventoryArgs};
 use super::error::Error;
 use super::{ExitStatus, print};
 use crate::command::{Become, Script};
+use crate::inventory::Given;
 use crate::model::{Connection, Host};
 use crate::probe::{self, Plan};
 use crate::scan;
@@ -38,7 +39,7 @@ impl PlanArgs {
         let mut facts = checks.facts();
         facts.extend(scan::base_facts());
         let plan = probe::plan(&facts).map_err(|error| Error::because("the checks ask for what no probe knows", error))?;
-        let hosts = self.inventory.select()?;
+        let hosts = self.inventory.select_given(Given { become_root: self.become_root, ..Given::default() })?;
 
         let become_of = |host: &Host| if host.become_root.unwrap_or(self.become_root) { Become::Sudo } else { Become::No };
         let mut text = format!(

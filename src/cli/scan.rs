@@ -13,6 +13,7 @@ use super::error::Error;
 use super::output::{OutputArgs, Reports};
 use super::{ExitStatus, warn};
 use crate::check::CheckSet;
+use crate::inventory::Given;
 use crate::journal::Journal;
 use crate::model::{Connection, Host, ScanEvent};
 use crate::probe::{self, OutputLimits};
@@ -26,7 +27,7 @@ pub(super) struct ScanArgs {
     /// `local`: this machine, without SSH
     #[arg(value_name = "local", conflicts_with = "inventory", value_parser = ["local"])]
     target: Option<String>,
-    /// Inventory file or directory, or a literal list with a comma (`web01,web02,`); may be given several times
+    /// Inventory: a file, directory or program, `-` for standard input, or a list with a comma (`web01,web02,`); may be given several times
     #[arg(short, long, value_name = "INVENTORY", required_unless_present = "target")]
     inventory: Vec<String>,
     /// Only hosts that match, as `ansible -l`: `web:&prod:!web03`, globs, `~regex`, `@FILE`
@@ -86,7 +87,8 @@ impl ScanArgs {
         let checks = self.checks.load()?;
         let hosts = match &self.target {
             Some(_) => vec![Host { connection: Connection::Local, ..Host::named("localhost") }],
-            None => InventoryArgs { inventory: self.inventory, limit: self.limit }.select()?,
+            None => InventoryArgs { inventory: self.inventory, limit: self.limit }
+                .select_given(Given { become_root: self.connection.become_root, ..Given::default() })?,
         };
         let reports = self.output.open()?;
         let runtime = runtime()?;
