@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use cel::common::ast::{Expr, LiteralValue, operators};
 use cel::objects::{Key, Map};
+use cel::extractors::This;
 use cel::{Context, ExecutionError};
+use regex::Regex;
 
 use super::vocabulary::Vocabulary;
 use crate::advisory;
@@ -166,6 +168,13 @@ impl Reader<'_> {
                 self.read(&select.operand.expr);
             }
             Expr::Call(call) => {
+                // What is wrong with a pattern is said when the pack is read, not on the first host that reaches it.
+                if let ("matches", Some(Expr::Literal(LiteralValue::String(pattern)))) =
+                    (call.func_name.as_str(), call.args.last().map(|pattern| &pattern.expr))
+                    && let Err(fault) = pattern_of(pattern.inner())
+                {
+                    self.faults.push(fault);
+                }
                 if let Some(target) = &call.target {
                     self.read(&target.expr);
                 }
@@ -297,6 +306,24 @@ fn path(expression: &Expr) -> Option<(&str, Vec<Segment<'_>>, Vec<&Expr>)> {
     }
 }
 
+/// Compiled patterns of `matches`, by their text. They come from packs, so there are few; what a check makes up from facts must not fill the memory.
+static PATTERNS: LazyLock<RwLock<HashMap<String, Regex>>> = LazyLock::new(RwLock::default);
+
+/// How many patterns are kept.
+const MOST_PATTERNS: usize = 4096;
+
+fn pattern_of(text: &str) -> Result<Regex, String> {
+    if let Some(known) = PATTERNS.read().unwrap_or_else(PoisonError::into_inner).get(text) {
+        return Ok(known.clone());
+    }
+    let compiled = Regex::new(text).map_err(|error| format!("`{text}` is no regular expression: {}", one_line(&error.to_string())))?;
+    let mut patterns = PATTERNS.write().unwrap_or_else(PoisonError::into_inner);
+    if patterns.len() < MOST_PATTERNS {
+        patterns.insert(text.to_owned(), compiled.clone());
+    }
+    Ok(compiled)
+}
+
 /// CEL's own functions, made once: a context of its own for each host would make them anew.
 static ENVIRONMENT: LazyLock<Arc<cel::Env>> = LazyLock::new(|| Arc::new(cel::Env::stdlib()));
 
@@ -418,6 +445,13 @@ fn register(context: &mut Context<'static, 'static>) {
             let network: ipnet::IpNet = network.parse().map_err(|_| fault("not a network"))?;
             Ok(network.contains(&address))
         }),
+        context.add_function(
+            "matches",
+            |This(text): This<Arc<String>>, pattern: Arc<String>| -> Result<bool, ExecutionError> {
+                let pattern = pattern_of(&pattern).map_err(|fault| ExecutionError::function_error("matches", fault))?;
+                Ok(pattern.is_match(&text))
+            },
+        ),
         context.add_function(
             "join",
             |list: Arc<Vec<cel::Value>>, separator: Arc<String>| -> Result<Arc<String>, ExecutionError> {

@@ -297,6 +297,7 @@ mod tests {
             (format!("  expect: users[0].nmae == 'x'\n{EXAMPLES}"), "has no field `nmae`"),
             (format!("  expect: frobnicate(sysctl['x'])\n{EXAMPLES}"), "there is no function `frobnicate`"),
             (format!("  expect: sysctl['x'] ==\n{EXAMPLES}"), "expect: "),
+            (format!("  expect: sysctl['x'].matches('(')\n{EXAMPLES}"), "`(` is no regular expression"),
             (format!("  expect: 'true'\n  violations: '[]'\n{EXAMPLES}"), "exactly one of"),
             (
                 "  expect: sysctl['x'] == '0'\n  examples: {pass: {sysctl: {x: '0'}}}\n".to_owned(),
