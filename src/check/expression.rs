@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use cel::common::ast::{Expr, LiteralValue, operators};
-use cel::objects::{Key, Map};
 use cel::extractors::This;
+use cel::objects::{Key, Map};
 use cel::{Context, ExecutionError};
 use regex::Regex;
 
@@ -316,7 +316,8 @@ fn pattern_of(text: &str) -> Result<Regex, String> {
     if let Some(known) = PATTERNS.read().unwrap_or_else(PoisonError::into_inner).get(text) {
         return Ok(known.clone());
     }
-    let compiled = Regex::new(text).map_err(|error| format!("`{text}` is no regular expression: {}", one_line(&error.to_string())))?;
+    let compiled =
+        Regex::new(text).map_err(|error| format!("`{text}` is no regular expression: {}", one_line(&error.to_string())))?;
     let mut patterns = PATTERNS.write().unwrap_or_else(PoisonError::into_inner);
     if patterns.len() < MOST_PATTERNS {
         patterns.insert(text.to_owned(), compiled.clone());
@@ -445,13 +446,10 @@ fn register(context: &mut Context<'static, 'static>) {
             let network: ipnet::IpNet = network.parse().map_err(|_| fault("not a network"))?;
             Ok(network.contains(&address))
         }),
-        context.add_function(
-            "matches",
-            |This(text): This<Arc<String>>, pattern: Arc<String>| -> Result<bool, ExecutionError> {
-                let pattern = pattern_of(&pattern).map_err(|fault| ExecutionError::function_error("matches", fault))?;
-                Ok(pattern.is_match(&text))
-            },
-        ),
+        context.add_function("matches", |This(text): This<Arc<String>>, pattern: Arc<String>| -> Result<bool, ExecutionError> {
+            let pattern = pattern_of(&pattern).map_err(|fault| ExecutionError::function_error("matches", fault))?;
+            Ok(pattern.is_match(&text))
+        }),
         context.add_function(
             "join",
             |list: Arc<Vec<cel::Value>>, separator: Arc<String>| -> Result<Arc<String>, ExecutionError> {

@@ -131,3 +131,10 @@ pub struct Settings {
     /// `KbdInteractiveAuthentication`.
     pub kbd_interactive_authentication: Option<bool>,
 }
+
+impl AlgorithmList {
+    /// TEMPORARY
+    pub fn applied_to(&self, default: &[&str]) -> Vec<String> {
+        default.iter().map(|s| (*s).to_owned()).collect()
+    }
+}
