@@ -1,6 +1,4 @@
-//! The SSH engine against real servers, and against servers that misbehave.
-
-mod common;
+//! One host: keys, logins, sessions, and every way in which a server can misbehave.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Agent, Port, Server, drain, keygen, output, program, public};
+use crate::common::{Agent, Port, Server, drain, keygen, output, program, public};
 use fleetscan::command::{Become, Program, ReadOnlyCommand, Rights, Script, Step, Stream};
 use fleetscan::model::{Failure, Reason};
 use fleetscan::probe::{FrameReader, OutputLimits, Transcript};
@@ -41,7 +39,7 @@ fn two_questions() -> Script {
 
 /// A host on loopback, and the only key to offer it.
 fn target(port: u16, key: &Path) -> Target {
-    let mut target = Target::new("127.0.0.1", port, common::user());
+    let mut target = Target::new("127.0.0.1", port, crate::common::user());
     target.login.key_files.push(key.to_owned());
     target
 }
@@ -261,7 +259,7 @@ async fn a_server_that_hangs_up_after_too_many_keys_has_refused_the_login() {
 
 #[tokio::test]
 async fn a_login_that_hangs_is_given_up_and_freed() {
-    let lines = format!("AuthorizedKeysCommand /bin/sleep 3\nAuthorizedKeysCommandUser {}", common::user());
+    let lines = format!("AuthorizedKeysCommand /bin/sleep 3\nAuthorizedKeysCommandUser {}", crate::common::user());
     let server = Server::openssh(&lines);
     let other = keygen(server.directory.path(), "other", "ed25519", "");
     let mut client = Client::of(&server);
