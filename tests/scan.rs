@@ -75,6 +75,8 @@ async fn sweep(
         port: 22,
         private_key: Some(key.clone()),
         become_root: false,
+        become_method: None,
+        become_password: None,
         engine: Engine {
             credentials: Credentials::load(&KeySources { named: Some(key), ..KeySources::default() })
                 .await
