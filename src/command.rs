@@ -585,6 +585,11 @@ impl ReadOnlyCommand {
         }
     }
 
+    /// Whether the login itself is what it asks about, so that root would give another answer.
+    fn is_about_the_login(&self) -> bool {
+        self.what == What::Program(Program::Id)
+    }
+
     /// How the script gives it its rights: before the program; inside the fragment; or, for a fragment that asks for none, not at all.
     fn kind(&self) -> &'static str {
         match &self.what {

@@ -181,9 +181,12 @@ pub async fn run(
     Scanned { report, warnings, interrupted }
 }
 
-/// For each check, in their order, the commands that it needs root for, each as a rule of sudoers names it.
+/// For each check, in their order, the commands that it needs root for, each as a rule of sudoers names it; none where rules would not be enough.
 pub fn rules(checks: &CheckSet) -> Vec<Vec<String>> {
-    let of = |check: &Check| probe::plan(check.facts()).map(|plan| probe::sudo_rules(&plan)).unwrap_or_default();
+    let of = |check: &Check| match probe::plan(check.facts()) {
+        Ok(plan) if probe::without_rule(&plan).is_empty() => probe::sudo_rules(&plan),
+        _ => Vec::new(),
+    };
     checks.checks().iter().map(of).collect()
 }
 

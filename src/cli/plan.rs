@@ -77,8 +77,8 @@ impl PlanArgs {
             if script.with() != Become::No {
                 let _ = writeln!(
                     text,
-                    "# F is what both shells know, R what needs root: asked in one shell of root's (F, then R as `whole` puts it) where sudo or\n\
-                     # doas gives one, else command by command."
+                    "# F is what both shells know, R what needs root, O the rest. Where sudo or doas gives a shell of root's, that one asks all of it\n\
+                     # (F, O and R, as `whole` puts them together); else the login asks, and R command by command."
                 );
             }
             let _ = writeln!(text, "# sha256 {}\n{}", digest_of(&plan, with), script.text());

@@ -9,7 +9,7 @@ use super::error::Error;
 use super::plan::digest_of;
 use super::{ExitStatus, print};
 use crate::command::{Arguments, Become, RootCommand};
-use crate::probe::{self, doas_rule, root_commands, sudo_rule};
+use crate::probe::{self, doas_rule, root_commands, sudo_rule, without_rule};
 use crate::scan;
 
 /// Print the rules of sudo (or doas) that the checks need: exact commands, no wildcards, nothing that can write or start another program.
@@ -50,8 +50,16 @@ impl SudoersArgs {
              # A program stands there under each path that distributions give it; where a path does not exist, its rule permits nothing.\n",
             env!("CARGO_PKG_VERSION"),
         );
+        let none: Vec<String> = without_rule(&plan).iter().map(ToString::to_string).collect();
+        if !none.is_empty() {
+            let _ = writeln!(
+                text,
+                "# No command with fixed arguments tells {}: unknown without a login as root, or all commands.",
+                none.join(", ")
+            );
+        }
         if commands.is_empty() {
-            text.push_str("# These checks need root for nothing.\n");
+            text.push_str("# These checks need root for nothing that a rule could name.\n");
         } else if self.doas {
             as_doas(&commands, &self.user, &mut text);
         } else {

@@ -130,7 +130,7 @@ if [ -n "$W" ]; then say "$W" | sudo -k -S -p "" -- "$@"
 else $V -- "$@"
 fi
 }
-# watch LIMIT KIND COMMAND...: the command with a limit of our own, where there is no timeout(1) or where it could not end another user's process.
+# watch LIMIT KIND COMMAND...: the command with a limit of our own, where there is no timeout(1) or where it could not end a process of root.
 watch() {
 X= l=$1 m=$2
 shift 2
@@ -199,11 +199,12 @@ fi
 }
 "#;
 
-/// How the login's shell comes by the rights of root for the steps in R. `@PROGRAMS@`, `@PASSWORD@` and `@ROOT@` are replaced.
+/// How the login's shell comes by the rights of root for the steps in R, and who asks those in O, which any login may. `@PROGRAMS@`, `@PASSWORD@` and `@ROOT@`
+/// are replaced.
 ///
-/// R is asked in one shell of root's, where the login may have one: by way of a pipe, since what sudo is given to run can be seen by every user. `exec` in
-/// it fails where the rules say noexec, before anything was asked. Else R is asked here, each command with sudo of its own. What was asked by a shell
-/// that did not reach its end (86) is asked anew.
+/// Everything is asked in one shell of root's, where the login may have one, so that nothing stays hidden that root could see: by way of a pipe, since what
+/// sudo is given to run can be seen by every user. `exec` in it fails where the rules say noexec, before anything was asked. Else O is asked here, and then R,
+/// each command with sudo of its own.
 ///
 /// The password is asked for once, where sudo doesn't go without, and tried once: every further try, and even an end of input in its place, would count against
 /// the account (pam_faillock), so sudo is ended when it asks again. It is read from what the client holds open, and comes twice: once for sudo, once for
@@ -220,9 +221,19 @@ say 'root() {
 [ "$U" = 0 ] || exit 85'
 say "echo ${b}_shell
 mark E privilege 0 done"
+say "$O"
 say "$R"
 say '}
 root </dev/null; exit 86'
+}
+# ended STATUS: true where a shell of root's asked everything, false where there was none. One that did not come to its end may still be there.
+ended() {
+case $1 in
+86) return 0 ;;
+1|85|126|127) return 1 ;;
+esac
+mark Z stuck
+exit 0
 }
 # heard: what sudo says to the password, passed on; at its second question it is ended.
 heard() {
@@ -250,28 +261,25 @@ if [ -z "$W" ]; then
 echo no_password
 return 1
 fi
-o=$(/bin/sh -c 'echo "$$"; exec sudo -k -S -p "fleetscan
-" -- /bin/sh -c "exec id"' <&3 2>&1 | heard)
+o=$({ /bin/sh -c 'echo "$$"; exec sudo -k -S -p "fleetscan
+" -- /bin/sh -c "echo fleetscan-accepted; exec id"' <&3 2>&1 | heard; } 2>/dev/null)
 say "$o" >&2
 case $o in
 *rejected) ;;
 *'uid=0('*)
 { say "$W"; say ''; whole; } 2>/dev/null | sudo -k -S -p '' -- /bin/sh -c 'read -r x; exec /bin/sh -s'
-case $? in
-86) return ;;
-1|126|127) ;;
-*) mark B privilege ;;
-esac
+ended $? && return
 return 1 ;;
-*'is not allowed to execute'*|*'is not in the sudoers'*|*' may not run sudo'*|*/bin/sh:*'Permission denied'*) return 1 ;;
+*fleetscan-accepted*|*'is not allowed to execute'*|*'is not in the sudoers'*|*' may not run sudo'*) return 1 ;;
 esac
 W=
 echo rejected
 return 1
 }
-# rise: asks the steps in R.
+# rise: asks the steps in O and in R.
 rise() {
 if [ "$U" = 0 ] || { [ -n "$D" ] && [ @ROOT@ = no ]; }; then
+eval "$O"
 eval "$R"
 return
 fi
@@ -292,16 +300,13 @@ echo missing
 else
 if [ -n "$H" ]; then
 whole 2>/dev/null | $V -- /bin/sh -c 'exec /bin/sh -s'
-case $? in
-86) return ;;
-1|126|127) ;;
-*) mark B privilege ;;
-esac
+ended $? && return
 fi
 if [ "$b" = sudo ] && [ @PASSWORD@ = yes ] && password; then return; fi
 echo "$b"
 fi
 mark E privilege 0 done
+eval "$O"
 eval "$R"
 }
 "#;
@@ -329,14 +334,18 @@ impl Script {
             let mut rooted: Vec<&Step> = steps.iter().filter(needs_root).collect();
             rooted.sort_by_key(fragment);
             let root = if rooted.iter().any(|step| step.command.rights() == Rights::Root) { "yes" } else { "no" };
-            let rooted = asked(&mut rooted.into_iter(), quote_within).replace('\'', r"'\''");
-            let others = asked(&mut steps.iter().filter(|step| !needs_root(step)), quote);
+            let (own, others): (Vec<&Step>, Vec<&Step>) =
+                steps.iter().filter(|step| !needs_root(step)).partition(|step| step.command.is_about_the_login());
+            let own = asked(&mut own.into_iter(), quote);
+            let within = |steps: Vec<&Step>| asked(&mut steps.into_iter(), quote_within).replace('\'', r"'\''");
+            let (others, rooted) = (within(others), within(rooted));
             let password = if with.asks_for_password() { "yes" } else { "no" };
             let rise =
                 RISE.replace("@PROGRAMS@", with.programs()).replace("@PASSWORD@", password).replace("@ROOT@", root);
             let streams = if with.asks_for_password() { "3<&0 </dev/null" } else { "</dev/null" };
             format!(
-                "F='\n{shared}'\nR='\n{rooted}'\nmain() {{\neval \"$F\"\n{rise}{others}rise\nmark Z end\n}}\nmain {streams}; exit 0\n"
+                "F='\n{shared}'\nO='\n{others}'\nR='\n{rooted}'\nmain() {{\neval \"$F\"\n{rise}{own}rise\nmark Z end\n}}\n\
+                 main {streams}; exit 0\n"
             )
         };
         Self { nonce: nonce.to_owned(), text, steps: steps.to_vec(), with }
@@ -443,5 +452,48 @@ impl Listener {
         let keep = if heard { 0 } else { self.question.len() - 1 };
         self.tail.drain(..self.tail.len().saturating_sub(keep));
         heard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Program;
+
+    #[test]
+    fn what_stands_between_quotes_has_none() {
+        assert!(!SHARED.contains('\''), "SHARED is the value of F, between two of them");
+        assert_eq!(quote_within("/etc/shadow"), "/etc/shadow");
+        assert_eq!(quote_within(r#"a "b" $c `d` \ e"#), r#""a \"b\" \$c \`d\` \\ e""#);
+        assert_eq!(quote_within(""), "\"\"");
+    }
+
+    #[test]
+    fn a_script_that_needs_no_root_never_asks_for_a_password() {
+        let step = |rights| Step::new("one", ReadOnlyCommand::new(Program::Cat, &["/one"], rights).expect("permitted"));
+        let with = Become::Sudo { password: true, or_doas: true };
+        let secret = Secret::new("a b");
+        let reply = |rights, password| {
+            let script = Script::new("0123456789abcdef", &[step(rights)], with);
+            Conversation { script: &script, password }.reply()
+        };
+        assert_eq!(reply(Rights::Any, Some(&secret)), None);
+        assert_eq!(reply(Rights::Root, None), None);
+        assert_eq!(reply(Rights::Root, Some(&secret)), Some(b"a b\na b\n".to_vec()));
+    }
+
+    #[test]
+    fn the_question_is_heard_wherever_a_piece_of_output_ends_and_nothing_like_it_is() {
+        let script = Script::new("0123456789abcdef", &[], Become::No);
+        let conversation = Conversation::from(&script);
+        let text = b"motd\n\n@0123456789abcdef P ask\nmore";
+        for at in 0..text.len() {
+            let mut listener = conversation.listen();
+            let heard = [listener.hears(&text[..at]), listener.hears(&text[at..])];
+            assert!(heard[0] != heard[1], "cut at {at}");
+        }
+        let mut listener = conversation.listen();
+        assert!(!listener.hears(b"\n@fedcba9876543210 P ask\n\n@0123456789abcdef P as"));
+        assert!(!listener.hears(b"\n@0123456789abcdef B one\n"));
     }
 }

@@ -261,7 +261,7 @@ pub struct PrivilegeGap {
     pub check: String,
     /// How many hosts it stayed unknown on.
     pub hosts: u64,
-    /// The commands that it needs root for, each as a rule of sudoers names it.
+    /// The commands that it needs root for, each as a rule of sudoers names it; empty where rules would not be enough.
     pub rules: Vec<String>,
 }
 

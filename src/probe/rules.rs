@@ -6,13 +6,21 @@
 use std::collections::BTreeSet;
 
 use super::Plan;
-use crate::command::{Arguments, RootCommand};
+use crate::command::{Arguments, Rights, RootCommand};
+use crate::model::FactRef;
 
 /// Everything that the plan runs as root where the login is not root, each once, in the order of the plan.
 pub fn root_commands(plan: &Plan) -> Vec<RootCommand> {
     let mut known = BTreeSet::new();
     let all = plan.steps().iter().flat_map(|step| step.command.as_root());
     all.filter(|command| known.insert(command.clone())).collect()
+}
+
+/// The facts of the plan that need root, and that no command with fixed arguments tells.
+pub fn without_rule(plan: &Plan) -> Vec<&FactRef> {
+    let told = |fact: &FactRef| super::plan([fact]).is_ok_and(|plan| !root_commands(&plan).is_empty());
+    let needs_root = |fact: &FactRef| super::fact_spec(&fact.name).is_some_and(|spec| spec.rights != Rights::Any);
+    plan.facts().filter(|fact| needs_root(fact) && !told(fact)).collect()
 }
 
 /// The commands as they stand in sudoers(5), behind `NOPASSWD:` or in a `Cmnd_Alias`.

@@ -62,7 +62,7 @@ impl Answer {
         match self.state {
             State::NeedsRoot => {
                 let because = rise.and_then(Answer::obstacle).unwrap_or_else(|| "the login is not root".to_owned());
-                return Some(Why::NeedsRoot(format!("`{command}` needs root, and {because}")));
+                return Some(Why::NeedsRoot(format!("{because}; `{command}` needs root")));
             }
             State::Missing => return Some(Why::ToolMissing(format!("`{}` is not installed", self.program))),
             State::TimedOut => return Some(Why::TimedOut(format!("`{command}` ran into its time limit on the host"))),
@@ -75,10 +75,8 @@ impl Answer {
             return None;
         }
         let refusal = self.refusal()?;
-        Some(Why::NeedsRoot(match rise.and_then(Answer::obstacle) {
-            Some(because) => format!("`{command}` needs root, and {because}"),
-            None => format!("`{command}` was refused: {refusal}"),
-        }))
+        let because = rise.and_then(Answer::obstacle).unwrap_or(refusal);
+        Some(Why::NeedsRoot(format!("{because}; `{command}` needs root")))
     }
 
     /// What sudo or doas said instead of running the command.
@@ -99,10 +97,10 @@ impl Answer {
         let text = self.text();
         let says = |word: &str| text.lines().any(|line| line == word);
         if says("missing") {
-            return Some("neither sudo nor doas that it may ask is on the host".to_owned());
+            return Some("the host has no sudo (or doas) to ask".to_owned());
         }
         if says("no_builtin") {
-            return Some("no shell there can hand a password over unseen (`printf` is a program of its own)".to_owned());
+            return Some("the host's shell cannot hand a password over unseen (its printf is a program)".to_owned());
         }
         if says("no_password") {
             return Some("the password did not arrive".to_owned());
@@ -113,7 +111,7 @@ impl Answer {
             let told = |line: &&str| {
                 !line.is_empty() && !line.ends_with("rejected") && !line.contains("try again") && !line.contains("a password is required")
             };
-            let told = rest.lines().map(str::trim).find(told).map(|line| format!(": {line}")).unwrap_or_default();
+            let told = rest.lines().map(str::trim).find(told).map(|line| format!(" ({line})")).unwrap_or_default();
             format!("sudo did not accept the password{told}")
         })
     }
@@ -390,7 +388,7 @@ impl FrameReader {
             ["B", id] => {
                 let open = place(id);
                 if let Some(step) = open {
-                    // Asked anew: a shell of root's did not reach its end.
+                    // Asked anew, by another shell: what the former heard is void.
                     self.kept[step][side].clear();
                     self.ends[step][side] = None;
                     self.truncated[step][side] = false;

@@ -307,6 +307,7 @@ impl Page<'_> {
         }
         let checks = format!("{} on {}", counted(count, "check"), counted(report.totals.needs_root, "host"));
         let rules = match gaps.len() {
+            1 if gap.rules.is_empty() => "No rule of sudo for single commands settles it".to_owned(),
             1 => format!("`fleetscan sudoers --only {}` prints the rules of sudo that settle it", safe(&gap.check)),
             _ => "`fleetscan sudoers --only ID` prints the rules of sudo that settle one".to_owned(),
         };
