@@ -12,15 +12,15 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::check::CheckSet;
-use crate::command::{Become, Script, Stream};
+use crate::check::{Check, CheckSet};
+use crate::command::{Become, Conversation, Script, Stream};
 use crate::journal::{Journal, JournalError};
 use crate::local;
 use crate::model::{
-    Connection, Evidence, FactRef, Failure, FleetReport, Host, HostReport, Outcome, Privilege, Reason, ScanEvent, Status,
-    with_causes,
+    BecomeMethod, Connection, Evidence, FactRef, Failure, FleetReport, Host, HostReport, Outcome, Privilege, Reason, ScanEvent,
+    Secret, Status, with_causes,
 };
-use crate::probe::{FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
+use crate::probe::{self, FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
 use crate::ssh::{Engine, Session, Target};
 
 /// The facts that every host report shows, whatever the checks want.
@@ -49,8 +49,12 @@ pub struct Options {
     pub port: u16,
     /// The private key where the inventory names none; `None` offers what the agent and the usual files have.
     pub private_key: Option<PathBuf>,
-    /// Whether sudo may be asked where the inventory does not say.
+    /// Whether a login may become root where the inventory does not say.
     pub become_root: bool,
+    /// By what, where the inventory does not say; `None` is sudo, else doas, whichever a host has.
+    pub become_method: Option<BecomeMethod>,
+    /// The password for sudo, where the inventory has none.
+    pub become_password: Option<Secret>,
     /// What all connections share.
     pub engine: Engine,
     /// Limits on what is kept of a host's output.
@@ -61,6 +65,21 @@ pub struct Options {
     pub deadline: Option<Duration>,
     /// Where the answers of each host are recorded.
     pub record: Option<PathBuf>,
+}
+
+impl Options {
+    /// By what the login of a host may become root.
+    pub fn become_of(&self, host: &Host) -> Become {
+        if !host.become_root.unwrap_or(self.become_root) {
+            return Become::No;
+        }
+        Become::by(host.become_method.or(self.become_method), self.become_password_of(host).is_some())
+    }
+
+    /// The password that sudo may be given on a host. That of the login is another one, even where it is the same.
+    pub fn become_password_of<'a>(&'a self, host: &'a Host) -> Option<&'a Secret> {
+        host.become_password.as_ref().or(self.become_password.as_ref())
+    }
 }
 
 /// What was scanned, and what went wrong on the way that is no host's fault.
@@ -94,6 +113,7 @@ pub async fn run(
 ) -> Scanned {
     let started = Instant::now();
     let mut report = FleetReport::new(checks.infos(), now());
+    report.rules = rules(&checks);
     events(ScanEvent::Started { hosts: hosts.len(), checks: checks.checks().len() });
     let deadline = options.deadline.map(|after| tokio::time::Instant::from_std(started + after));
     let forks = options.forks.max(1);
@@ -159,6 +179,15 @@ pub async fn run(
     }
     report.finished = now();
     Scanned { report, warnings, interrupted }
+}
+
+/// For each check, in their order, the commands that it needs root for, each as a rule of sudoers names it; none where rules would not be enough.
+pub fn rules(checks: &CheckSet) -> Vec<Vec<String>> {
+    let of = |check: &Check| match probe::plan(check.facts()) {
+        Ok(plan) if probe::without_rule(&plan).is_empty() => probe::sudo_rules(&plan),
+        _ => Vec::new(),
+    };
+    checks.checks().iter().map(of).collect()
 }
 
 /// A host's row, and a warning where its recording failed.
@@ -234,7 +263,7 @@ impl Following {
 async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch::Receiver<Option<Reason>>) -> Done {
     let begun = Instant::now();
     let Shared { checks, plan, options } = &*shared;
-    let with = if host.become_root.unwrap_or(options.become_root) { Become::Sudo } else { Become::No };
+    let with = options.become_of(&host);
     let script = Script::new(&nonce(), plan.steps(), with);
     let mut row = row(options, index, &host, Outcome::scanned());
 
@@ -251,7 +280,7 @@ async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch:
 
     row.outcome = outcome(ended, &answers, heard);
     if matches!(row.outcome.status, Status::Scanned | Status::Partial) {
-        judge(&mut row, checks, plan, &answers, with);
+        judge(&mut row, checks, plan, &answers, with != Become::No);
     }
     row.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let warning = options.record.as_ref().and_then(|directory| record(directory, &row, &answers, with));
@@ -259,28 +288,29 @@ async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch:
 }
 
 /// What the checks say of answers, wherever they came from. The one way from a transcript to findings: a scan, a replay and the demo all take it.
-pub fn judge(row: &mut HostReport, checks: &CheckSet, plan: &Plan, answers: &Transcript, with: Become) {
+/// `with_become`: whether the script might become root.
+pub fn judge(row: &mut HostReport, checks: &CheckSet, plan: &Plan, answers: &Transcript, with_become: bool) {
     let facts = facts(plan, answers);
     row.findings = checks.judge(&facts);
     row.os = facts.value("os.name").ok().map(|name| Evidence::new(name.to_string()));
-    row.privilege = facts.value("login.uid").ok().and_then(|uid| uid.as_int()).map(|uid| match (uid, with) {
-        (0, _) => Privilege::Root,
-        (_, Become::Sudo) => Privilege::Sudo,
-        (_, Become::No) => Privilege::User,
+    row.privilege = facts.value("login.uid").ok().and_then(|uid| uid.as_int()).map(|uid| match uid {
+        0 => Privilege::Root,
+        _ => answers.privilege(plan.steps(), with_become),
     });
 }
 
 /// Connects and runs the script, its output going to the reader.
 async fn converse(host: &Host, options: &Options, script: &Script, reader: &mut FrameReader) -> Result<(), Failure> {
     let mut sink = |stream: Stream, bytes: &[u8]| reader.feed(stream, bytes);
+    let conversation = Conversation { script, password: options.become_password_of(host) };
     match host.connection {
-        Connection::Local => local::run(script, options.host_timeout, &mut sink).await,
+        Connection::Local => local::run(conversation, options.host_timeout, &mut sink).await,
         Connection::Ssh => {
             let user = host.user.as_deref().unwrap_or(&options.user);
             let mut target = Target::new(&host.address, host.port.unwrap_or(options.port), user);
             target.login.key_files.extend(host.private_key.clone().or_else(|| options.private_key.clone()));
             let session = Session::connect(&target, &options.engine).await?;
-            session.run(script, &mut sink).await
+            session.run(conversation, &mut sink).await
         }
     }
 }
@@ -342,7 +372,7 @@ fn bare_row(index: usize, host: &Host, address: String, outcome: Outcome) -> Hos
 
 /// Records a host's answers; a warning where that failed.
 fn record(directory: &std::path::Path, row: &HostReport, answers: &Transcript, with: Become) -> Option<String> {
-    let written = write_record(&directory.join(file_name(&row.name)), Recorded::new(row, with == Become::Sudo), answers);
+    let written = write_record(&directory.join(file_name(&row.name)), Recorded::new(row, with != Become::No), answers);
     written.err().map(|error| format!("the answers of `{}` were not recorded: {}", row.name, with_causes(&error)))
 }
 

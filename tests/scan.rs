@@ -75,6 +75,8 @@ async fn sweep(
         port: 22,
         private_key: Some(key.clone()),
         become_root: false,
+        become_method: None,
+        become_password: None,
         engine: Engine::new(
             Credentials::load(&KeySources { named: Some(key), ..KeySources::default() }).await.expect("the key is readable"),
             HostKeys::load(&HostKeySources { named: Some(known), ..HostKeySources::default() }).expect("readable"),

@@ -15,6 +15,7 @@ use super::ExitStatus;
 use super::args::{CheckArgs, FailOn, InventoryArgs};
 use super::error::Error;
 use super::output::OutputArgs;
+use super::privilege::BecomeArgs;
 use super::scan::{ConnectionArgs, runtime, sweep};
 use crate::probe::{Recorded, Transcript, read_record_with};
 use crate::simulate::{Behaviour, Fleet};
@@ -82,7 +83,7 @@ impl DemoArgs {
             forks: self.forks,
             user: None,
             private_key: None,
-            become_root: false,
+            privilege: BecomeArgs::default(),
             timeout: Duration::from_secs(3),
             host_timeout: Duration::from_secs(60),
             deadline: None,

@@ -10,8 +10,11 @@ mod generate;
 mod inventory;
 mod output;
 mod plan;
+mod privilege;
 mod replay;
 mod scan;
+mod secrets;
+mod sudoers;
 
 use std::io::{self, Write};
 
@@ -45,6 +48,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Show what would run where, byte for byte, without contacting any host
     Plan(plan::PlanArgs),
+    /// Print the rules of sudo (or doas) under which a login that is not root can answer everything
+    Sudoers(sudoers::SudoersArgs),
     /// List, show and validate checks
     Checks(checks::ChecksArgs),
     /// List the facts that checks can speak of
@@ -68,6 +73,7 @@ impl Cli {
             Command::Scan(args) => args.run(),
             Command::Replay(args) => args.run(),
             Command::Plan(args) => args.run(),
+            Command::Sudoers(args) => args.run(),
             Command::Checks(args) => args.run(),
             Command::Facts(args) => args.run(),
             Command::Inventory(args) => args.run(),

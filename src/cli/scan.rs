@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::args::{CheckArgs, InventoryArgs, seconds};
 use super::error::Error;
 use super::output::{OutputArgs, Reports};
+use super::privilege::BecomeArgs;
 use super::{ExitStatus, warn};
 use crate::check::CheckSet;
 use crate::journal::Journal;
@@ -52,9 +53,8 @@ pub(super) struct ConnectionArgs {
     /// Private key file, and then only that one, where the inventory names none
     #[arg(long, value_name = "FILE")]
     pub(super) private_key: Option<PathBuf>,
-    /// Ask sudo for the commands that need root, where the inventory does not say
-    #[arg(short, long = "become")]
-    pub(super) become_root: bool,
+    #[command(flatten)]
+    pub(super) privilege: BecomeArgs,
     /// Time for the connection to a host, seconds
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
     pub(super) timeout: Duration,
@@ -182,7 +182,9 @@ async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error>
         user,
         port: 22,
         private_key: args.private_key,
-        become_root: args.become_root,
+        become_root: args.privilege.become_root(),
+        become_method: args.privilege.method(),
+        become_password: args.privilege.password(hosts)?,
         engine: Engine::new(
             credentials,
             host_keys,

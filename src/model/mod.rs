@@ -21,7 +21,8 @@ pub use host::{BecomeMethod, Connection, Host};
 pub use kind::Kind;
 pub use nearest::nearest;
 pub use report::{
-    CheckTotals, Failure, FleetReport, HostReport, Outcome, Privilege, Reason, ScanEvent, Status, Totals, VerdictCounts,
+    CheckTotals, Failure, FleetReport, HostReport, Outcome, Privilege, PrivilegeGap, Reason, ScanEvent, Status, Totals,
+    VerdictCounts,
 };
 pub use secret::Secret;
 pub use value::Value;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::WriteError;
 use crate::journal::Journal;
-use crate::model::{FleetReport, Reason, Severity, Status, VerdictCounts};
+use crate::model::{FleetReport, Privilege, Reason, Severity, Status, VerdictCounts};
 
 const SCHEMA_VERSION: u32 = 1;
 
@@ -29,6 +29,7 @@ struct Summary {
     hosts: u64,
     statuses: BTreeMap<Status, u64>,
     reasons: BTreeMap<Reason, u64>,
+    privileges: BTreeMap<Privilege, u64>,
     verdicts: VerdictCounts,
     failed: BTreeMap<Severity, u64>,
     unknown: BTreeMap<Severity, u64>,
@@ -44,6 +45,10 @@ impl Summary {
             hosts: totals.hosts,
             statuses: Status::ALL.iter().map(|status| (*status, totals.statuses.get(status).copied().unwrap_or(0))).collect(),
             reasons: totals.reasons.clone(),
+            privileges: Privilege::ALL
+                .iter()
+                .map(|privilege| (*privilege, totals.privileges.get(privilege).copied().unwrap_or(0)))
+                .collect(),
             verdicts: totals.verdicts,
             failed: of_severities(&totals.failed),
             unknown: of_severities(&totals.unknown),
@@ -65,6 +70,12 @@ pub(super) fn write(report: &FleetReport, journal: &Journal, out: &mut dyn io::W
         report.checks.iter().map(|check| serde_json::to_vec(check).map_err(|error| WriteError::Io(error.into()))),
     )?;
     list(out, "hosts", journal.lines().map(|line| line.map_err(WriteError::Journal)))?;
+    let gaps = report.privilege_gaps();
+    list(
+        out,
+        "privilege_gaps",
+        gaps.iter().map(|gap| serde_json::to_vec(gap).map_err(|error| WriteError::Io(error.into()))),
+    )?;
     out.write_all(b"\"summary\": ")?;
     serde_json::to_writer(&mut *out, &Summary::of(report)).map_err(io::Error::from)?;
     out.write_all(b"\n}\n")?;
@@ -131,6 +142,16 @@ mod tests {
     }
 
     #[test]
+    fn checks_that_lack_a_privilege_are_told_with_the_rules_that_would_settle_them() {
+        let json = validated(&fixture::hostile());
+        assert_eq!(
+            json["privilege_gaps"],
+            json!([{"check": "audit.rules.loaded", "hosts": 3, "rules": ["/usr/sbin/auditctl -l", "/sbin/auditctl -l"]}])
+        );
+        assert_eq!(json["summary"]["privileges"]["sudo"], 3);
+    }
+
+    #[test]
     fn a_host_of_every_reason_status_and_why_is_valid() {
         let mut hosts = Vec::new();
         for reason in Reason::ALL {
@@ -152,8 +173,10 @@ mod tests {
         assert_eq!(words(&schema, "reason"), Reason::ALL.iter().map(|reason| reason.code()).collect::<Vec<_>>());
         assert_eq!(words(&schema, "why"), Why::CODES);
         assert_eq!(words(&schema, "severity"), Severity::ALL.map(Severity::as_str));
+        assert_eq!(words(&schema, "privilege"), Privilege::ALL.map(Privilege::as_str));
         assert_eq!(schema["properties"]["schema_version"]["const"], SCHEMA_VERSION);
         assert_eq!(schema["$defs"]["summary"]["properties"]["statuses"]["minProperties"], Status::ALL.len());
+        assert_eq!(schema["$defs"]["summary"]["properties"]["privileges"]["minProperties"], Privilege::ALL.len());
     }
 
     #[test]
