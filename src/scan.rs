@@ -21,7 +21,7 @@ use crate::model::{
     with_causes,
 };
 use crate::probe::{FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
-use crate::ssh::{Engine, Session, Target};
+use crate::ssh::{Engine, Session, Target, Witness};
 
 /// The facts that every host report shows, whatever the checks want.
 pub fn base_facts() -> [FactRef; 2] {
@@ -94,6 +94,7 @@ pub async fn run(
 ) -> Scanned {
     let started = Instant::now();
     let mut report = FleetReport::new(checks.infos(), now());
+    report.insecure_host_keys = options.engine.host_keys.accepts_anything();
     events(ScanEvent::Started { hosts: hosts.len(), checks: checks.checks().len() });
     let deadline = options.deadline.map(|after| tokio::time::Instant::from_std(started + after));
     let forks = options.forks.max(1);
@@ -239,8 +240,9 @@ async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch:
     let mut row = row(options, index, &host, Outcome::scanned());
 
     let mut reader = FrameReader::new(&script, options.output);
+    let witness = Witness::default();
     let ended = tokio::select! {
-        ended = converse(&host, options, &script, &mut reader) => ended,
+        ended = converse(&host, options, &script, &witness, &mut reader) => ended,
         () = tokio::time::sleep(options.host_timeout) => {
             Err(Failure::new(Reason::HostTimeout, format!("not done after {} s", options.host_timeout.as_secs())))
         }
@@ -250,6 +252,7 @@ async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch:
     let answers = reader.finish();
 
     row.outcome = outcome(ended, &answers, heard);
+    row.host_key = witness.key();
     if matches!(row.outcome.status, Status::Scanned | Status::Partial) {
         judge(&mut row, checks, plan, &answers, with);
     }
@@ -271,7 +274,13 @@ pub fn judge(row: &mut HostReport, checks: &CheckSet, plan: &Plan, answers: &Tra
 }
 
 /// Connects and runs the script, its output going to the reader.
-async fn converse(host: &Host, options: &Options, script: &Script, reader: &mut FrameReader) -> Result<(), Failure> {
+async fn converse(
+    host: &Host,
+    options: &Options,
+    script: &Script,
+    witness: &Witness,
+    reader: &mut FrameReader,
+) -> Result<(), Failure> {
     let mut sink = |stream: Stream, bytes: &[u8]| reader.feed(stream, bytes);
     match host.connection {
         Connection::Local => local::run(script, options.host_timeout, &mut sink).await,
@@ -279,7 +288,7 @@ async fn converse(host: &Host, options: &Options, script: &Script, reader: &mut 
             let user = host.user.as_deref().unwrap_or(&options.user);
             let mut target = Target::new(&host.address, host.port.unwrap_or(options.port), user);
             target.login.key_files.extend(host.private_key.clone().or_else(|| options.private_key.clone()));
-            let session = Session::connect(&target, &options.engine).await?;
+            let session = Session::connect_seen(&target, &options.engine, witness).await?;
             session.run(script, &mut sink).await
         }
     }
@@ -334,6 +343,7 @@ fn bare_row(index: usize, host: &Host, address: String, outcome: Outcome) -> Hos
         outcome,
         os: None,
         privilege: None,
+        host_key: None,
         scanned_at: now(),
         duration_ms: 0,
         findings: Vec::new(),

@@ -103,6 +103,11 @@ fn print(text: &str) -> Result<(), Error> {
     }
 }
 
+/// Something on standard error that is worth knowing and no fault.
+fn note(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "note: {message}");
+}
+
 /// A warning on standard error. Where that is closed, nobody wants it.
 fn warn(message: &str) {
     let _ = writeln!(io::stderr().lock(), "warning: {message}");

@@ -8,7 +8,7 @@ use russh::{Channel, ChannelMsg, Disconnect};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connect::{self, Link};
-use super::{Engine, Limits, Target};
+use super::{Engine, Limits, Target, Witness};
 use crate::command::{Script, Stream};
 use crate::model::{Failure, Reason};
 
@@ -37,7 +37,15 @@ impl Session {
     /// # Errors
     /// The [`Failure`] of the phase that failed: everything from [`Reason::NameNotResolved`] to [`Reason::AuthTimeout`].
     pub async fn connect(target: &Target, engine: &Engine) -> Result<Self, Failure> {
-        let link = connect::login(target, engine).await?;
+        Self::connect_seen(target, engine, &Witness::default()).await
+    }
+
+    /// The same; the witness has the key that the host showed, whatever becomes of the connection.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_seen(target: &Target, engine: &Engine, witness: &Witness) -> Result<Self, Failure> {
+        let link = connect::login(target, engine, witness).await?;
         Ok(Self { link, limits: engine.limits })
     }
 
