@@ -7,6 +7,7 @@ mod error;
 mod exit;
 mod facts;
 mod generate;
+mod host_keys;
 mod inventory;
 mod output;
 mod plan;
@@ -51,6 +52,8 @@ enum Command {
     Facts(facts::FactsArgs),
     /// Show an inventory as it is understood
     Inventory(inventory::InventoryCommand),
+    /// Collect the host keys of a fleet without logging in, and compare them with the known ones
+    HostKeys(host_keys::HostKeysArgs),
     /// Scan a simulated fleet on this machine: real SSH, recorded hosts
     Demo(demo::DemoArgs),
     /// Print shell completions or the manual page
@@ -71,6 +74,7 @@ impl Cli {
             Command::Checks(args) => args.run(),
             Command::Facts(args) => args.run(),
             Command::Inventory(args) => args.run(),
+            Command::HostKeys(args) => args.run(),
             Command::Demo(args) => args.run(),
             Command::Generate(args) => args.run(),
         }

@@ -15,6 +15,7 @@
 //! host_certificate.rs, revoked_keys.rs
 //! new_keys.rs     keys that were accepted or recorded
 //! shared_file.rs  files that several scans may write at once
+//! survey.rs       all host keys of a host, without logging in
 //! auth.rs         which keys to offer, loaded once for the fleet
 //! session.rs      Session: connect, then run one script over one channel
 //! ```
@@ -33,6 +34,7 @@ mod proxy;
 mod revoked_keys;
 mod session;
 mod shared_file;
+mod survey;
 mod target;
 mod wire;
 mod witness;
@@ -45,6 +47,7 @@ pub use host_keys::{HostKeySources, HostKeys, HostKeysError};
 pub use known_hosts::Warning;
 pub use new_keys::{NewKeys, SavedKeys};
 pub use session::Session;
+pub use survey::{HostKeySurvey, SurveyedKey, prepare_collection, survey_host_keys, write_collection};
 pub use target::{HostIdentity, HostKeyPolicy, Login, Method, Route, Target};
 pub use witness::Witness;
 
