@@ -21,7 +21,7 @@ use crate::model::{
     Secret, Status, with_causes,
 };
 use crate::probe::{self, FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
-use crate::ssh::{Engine, Session, Target};
+use crate::ssh::{Engine, Session, Target, Witness};
 
 /// The facts that every host report shows, whatever the checks want.
 pub fn base_facts() -> [FactRef; 2] {
@@ -114,6 +114,7 @@ pub async fn run(
     let started = Instant::now();
     let mut report = FleetReport::new(checks.infos(), now());
     report.rules = rules(&checks);
+    report.insecure_host_keys = options.engine.host_keys.accepts_anything();
     events(ScanEvent::Started { hosts: hosts.len(), checks: checks.checks().len() });
     let deadline = options.deadline.map(|after| tokio::time::Instant::from_std(started + after));
     let forks = options.forks.max(1);
@@ -268,8 +269,9 @@ async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch:
     let mut row = row(options, index, &host, Outcome::scanned());
 
     let mut reader = FrameReader::new(&script, options.output);
+    let witness = Witness::default();
     let ended = tokio::select! {
-        ended = converse(&host, options, &script, &mut reader) => ended,
+        ended = converse(&host, options, &script, &witness, &mut reader) => ended,
         () = tokio::time::sleep(options.host_timeout) => {
             Err(Failure::new(Reason::HostTimeout, format!("not done after {} s", options.host_timeout.as_secs())))
         }
@@ -279,6 +281,7 @@ async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch:
     let answers = reader.finish();
 
     row.outcome = outcome(ended, &answers, heard);
+    row.host_key = witness.key();
     if matches!(row.outcome.status, Status::Scanned | Status::Partial) {
         judge(&mut row, checks, plan, &answers, with != Become::No);
     }
@@ -300,7 +303,13 @@ pub fn judge(row: &mut HostReport, checks: &CheckSet, plan: &Plan, answers: &Tra
 }
 
 /// Connects and runs the script, its output going to the reader.
-async fn converse(host: &Host, options: &Options, script: &Script, reader: &mut FrameReader) -> Result<(), Failure> {
+async fn converse(
+    host: &Host,
+    options: &Options,
+    script: &Script,
+    witness: &Witness,
+    reader: &mut FrameReader,
+) -> Result<(), Failure> {
     let mut sink = |stream: Stream, bytes: &[u8]| reader.feed(stream, bytes);
     let conversation = Conversation { script, password: options.become_password_of(host) };
     match host.connection {
@@ -309,7 +318,7 @@ async fn converse(host: &Host, options: &Options, script: &Script, reader: &mut 
             let user = host.user.as_deref().unwrap_or(&options.user);
             let mut target = Target::new(&host.address, host.port.unwrap_or(options.port), user);
             target.login.key_files.extend(host.private_key.clone().or_else(|| options.private_key.clone()));
-            let session = Session::connect(&target, &options.engine).await?;
+            let session = Session::connect_seen(&target, &options.engine, witness).await?;
             session.run(conversation, &mut sink).await
         }
     }
@@ -364,6 +373,7 @@ fn bare_row(index: usize, host: &Host, address: String, outcome: Outcome) -> Hos
         outcome,
         os: None,
         privilege: None,
+        host_key: None,
         scanned_at: now(),
         duration_ms: 0,
         findings: Vec::new(),

@@ -12,7 +12,7 @@ use clap::Args;
 use include_dir::{Dir, include_dir};
 
 use super::ExitStatus;
-use super::args::{CheckArgs, FailOn, InventoryArgs};
+use super::args::{CheckArgs, FailOn, HostKeyArgs, InventoryArgs};
 use super::error::Error;
 use super::output::OutputArgs;
 use super::privilege::BecomeArgs;
@@ -87,7 +87,7 @@ impl DemoArgs {
             timeout: Duration::from_secs(3),
             host_timeout: Duration::from_secs(60),
             deadline: None,
-            known_hosts: Some(directory.join("known_hosts")),
+            host_keys: HostKeyArgs::with_known_hosts(Some(directory.join("known_hosts"))),
             record: None,
             quiet: self.quiet,
         };

@@ -7,6 +7,7 @@ mod error;
 mod exit;
 mod facts;
 mod generate;
+mod host_keys;
 mod inventory;
 mod output;
 mod plan;
@@ -56,6 +57,8 @@ enum Command {
     Facts(facts::FactsArgs),
     /// Show an inventory as it is understood
     Inventory(inventory::InventoryCommand),
+    /// Collect the host keys of a fleet without logging in, and compare them with the known ones
+    HostKeys(host_keys::HostKeysArgs),
     /// Scan a simulated fleet on this machine: real SSH, recorded hosts
     Demo(demo::DemoArgs),
     /// Print shell completions or the manual page
@@ -77,6 +80,7 @@ impl Cli {
             Command::Checks(args) => args.run(),
             Command::Facts(args) => args.run(),
             Command::Inventory(args) => args.run(),
+            Command::HostKeys(args) => args.run(),
             Command::Demo(args) => args.run(),
             Command::Generate(args) => args.run(),
         }
@@ -107,6 +111,11 @@ fn print(text: &str) -> Result<(), Error> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::because("standard output takes no more", error)),
         _ => Ok(()),
     }
+}
+
+/// Something on standard error that is worth knowing and no fault.
+fn note(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "note: {message}");
 }
 
 /// A warning on standard error. Where that is closed, nobody wants it.

@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::args::{CheckArgs, InventoryArgs, seconds};
+use super::args::{CheckArgs, HostKeyArgs, InventoryArgs, save_new_keys, seconds};
 use super::error::Error;
 use super::output::{OutputArgs, Reports};
 use super::privilege::BecomeArgs;
@@ -19,7 +19,7 @@ use crate::model::{Connection, Host, ScanEvent};
 use crate::probe::{self, OutputLimits};
 use crate::report::Progress;
 use crate::scan::{self, Cancel, Options, Scanned};
-use crate::ssh::{Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits};
+use crate::ssh::{Credentials, Engine, HostKeys, KeySources, Limits};
 
 /// Scan the hosts of an inventory, or this machine (`scan local`).
 #[derive(Debug, Args)]
@@ -64,9 +64,8 @@ pub(super) struct ConnectionArgs {
     /// Time for the whole scan, seconds; hosts not done by then are reported as not scanned
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(super) deadline: Option<Duration>,
-    /// Known host keys, in place of `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`
-    #[arg(long, value_name = "FILE")]
-    pub(super) known_hosts: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) host_keys: HostKeyArgs,
     /// Record the answers of every host in a directory, for `fleetscan replay`
     #[arg(long, value_name = "DIR")]
     pub(super) record: Option<PathBuf>,
@@ -119,6 +118,7 @@ pub(super) async fn sweep(
     let mut journal = Journal::new().map_err(|error| Error::because("no place for the journal", error))?;
     let mut progress = if args.quiet { Progress::nothing() } else { Progress::on_stderr() };
     let options = options(args, &hosts).await?;
+    let new_keys = options.engine.host_keys.new_keys();
 
     let (cancel, cancelled) = watch::channel(Cancel::No);
     let interrupts = tokio::spawn(interrupts(cancel));
@@ -127,6 +127,7 @@ pub(super) async fn sweep(
         scan::run(hosts, checks, plan, options, &mut journal, &mut show, cancelled).await;
     interrupts.abort();
     progress.finish();
+    save_new_keys(&new_keys);
     warnings.iter().for_each(|warning| warn(warning));
     reports.write(&report, &journal, interrupted)
 }
@@ -165,9 +166,7 @@ async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error>
             let error = Error::because("the private key cannot be used", error);
             hint.into_iter().fold(error, Error::hint)
         })?;
-        let sources = HostKeySources { named: args.known_hosts, home: std::env::home_dir(), ..HostKeySources::default() };
-        host_keys = HostKeys::load(&sources).map_err(|error| Error::because("the known host keys cannot be used", error))?;
-        host_keys.warnings().iter().for_each(|warning| warn(&warning.to_string()));
+        host_keys = args.host_keys.load([])?;
         if user.is_empty() {
             let variable = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
             user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_default();
@@ -199,7 +198,7 @@ async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error>
 }
 
 /// How many hosts at once: what was asked for, if the limit of open files allows it, else as many as it does.
-fn forks(asked: Option<u32>, hosts: usize) -> Result<usize, Error> {
+pub(super) fn forks(asked: Option<u32>, hosts: usize) -> Result<usize, Error> {
     // Where the limit cannot be raised or read, the old one stays: 1024 nearly everywhere.
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
     let most = files.saturating_sub(SPARE_FILES).max(1);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{as_optional_text, as_text};
-use super::{CheckInfo, Evidence, Finding, Severity, Verdict, Why};
+use super::fleet_finding::Comparison;
+use super::{CheckInfo, Evidence, Finding, FleetFinding, Severity, ShownKey, Verdict, Why};
 
 /// How far a host got, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -285,6 +286,8 @@ pub struct HostReport {
     pub os: Option<Evidence>,
     /// The rights the probes had, where the host got that far.
     pub privilege: Option<Privilege>,
+    /// The key that the host showed; `None` where it did not get that far, and where it was not asked over SSH.
+    pub host_key: Option<ShownKey>,
     /// When the host was taken up, RFC 3339 in UTC.
     pub scanned_at: String,
     /// How long it took, milliseconds.
@@ -372,23 +375,36 @@ pub struct FleetReport {
     pub finished: String,
     /// Whether it was interrupted or ran into its deadline: hosts may be missing an answer for that reason alone.
     pub interrupted: bool,
+    /// Whether hosts were let in whatever key they showed: then any of them may have been somebody else.
+    pub insecure_host_keys: bool,
     /// The checks, in the order of every report.
     pub checks: Vec<Arc<CheckInfo>>,
     /// The counts.
     pub totals: Totals,
     /// For each check, in their order, the commands that it needs root for, each as a rule of sudoers names it; empty where nobody asked.
     pub rules: Vec<Vec<String>>,
+    comparison: Comparison,
 }
 
 impl FleetReport {
     /// A report of no hosts yet.
     pub fn new(checks: Vec<Arc<CheckInfo>>, started: String) -> Self {
         let totals = Totals { checks: vec![CheckTotals::default(); checks.len()], ..Totals::default() };
-        Self { finished: started.clone(), started, interrupted: false, checks, totals, rules: Vec::new() }
+        Self {
+            finished: started.clone(),
+            started,
+            interrupted: false,
+            insecure_host_keys: false,
+            checks,
+            totals,
+            rules: Vec::new(),
+            comparison: Comparison::default(),
+        }
     }
 
-    /// Counts a finished host.
+    /// Counts a finished host, and keeps what must be compared with others.
     pub fn add(&mut self, host: &HostReport) {
+        self.comparison.add(host);
         let totals = &mut self.totals;
         totals.hosts += 1;
         *totals.statuses.entry(host.outcome.status).or_default() += 1;
@@ -431,6 +447,11 @@ impl FleetReport {
             })
         };
         self.checks.iter().zip(&self.totals.checks).enumerate().filter_map(gap).collect()
+    }
+
+    /// What is wrong with the hosts as seen together, the worst first.
+    pub fn fleet_findings(&self) -> Vec<FleetFinding> {
+        self.comparison.findings()
     }
 
     /// Hosts whose every question was answered or refused for a reason.

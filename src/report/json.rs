@@ -64,12 +64,19 @@ pub(super) fn write(report: &FleetReport, journal: &Journal, out: &mut dyn io::W
     member(out, "started", &report.started)?;
     member(out, "finished", &report.finished)?;
     member(out, "interrupted", &report.interrupted)?;
+    member(out, "insecure_host_keys", &report.insecure_host_keys)?;
     list(
         out,
         "checks",
         report.checks.iter().map(|check| serde_json::to_vec(check).map_err(|error| WriteError::Io(error.into()))),
     )?;
     list(out, "hosts", journal.lines().map(|line| line.map_err(WriteError::Journal)))?;
+    let across = report.fleet_findings();
+    list(
+        out,
+        "fleet_findings",
+        across.iter().map(|finding| serde_json::to_vec(finding).map_err(|error| WriteError::Io(error.into()))),
+    )?;
     let gaps = report.privilege_gaps();
     list(
         out,
@@ -106,7 +113,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::{HostReport, Why};
+    use crate::model::{FleetFindingKind, HostReport, KeyTrust, Why};
     use crate::report::fixture::{self, Fleet};
 
     fn validator() -> jsonschema::Validator {
@@ -131,6 +138,23 @@ mod tests {
         validated(&fleet);
         let text = String::from_utf8(fleet.written(write)).unwrap();
         insta::assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    }
+
+    #[test]
+    fn a_report_of_hosts_that_were_not_verified_says_so() {
+        let json = validated(&Fleet { insecure: true, ..fixture::hostile() });
+        assert_eq!(json["insecure_host_keys"], true);
+    }
+
+    #[test]
+    fn a_key_of_every_worth_is_valid() {
+        let hosts = KeyTrust::ALL.iter().enumerate().map(|(index, how)| {
+            let host_key = Some(fixture::key("one", *how, &format!("192.0.2.{index}:22")));
+            HostReport { host_key, ..fixture::host(index) }
+        });
+        let json = validated(&Fleet::of(Vec::new(), hosts.collect()));
+        let kinds: Vec<_> = json["fleet_findings"].as_array().unwrap().iter().map(|finding| &finding["kind"]).collect();
+        assert_eq!(kinds, ["host_key_changed", "host_key_revoked", "host_key_shared"]);
     }
 
     #[test]
@@ -174,6 +198,10 @@ mod tests {
         assert_eq!(words(&schema, "why"), Why::CODES);
         assert_eq!(words(&schema, "severity"), Severity::ALL.map(Severity::as_str));
         assert_eq!(words(&schema, "privilege"), Privilege::ALL.map(Privilege::as_str));
+        assert_eq!(words(&schema, "key_trust"), KeyTrust::ALL.map(KeyTrust::as_str));
+        let kinds: Vec<String> =
+            serde_json::from_value(schema["$defs"]["fleet_finding"]["properties"]["kind"]["enum"].clone()).unwrap();
+        assert_eq!(kinds, FleetFindingKind::ALL.map(FleetFindingKind::as_str));
         assert_eq!(schema["properties"]["schema_version"]["const"], SCHEMA_VERSION);
         assert_eq!(schema["$defs"]["summary"]["properties"]["statuses"]["minProperties"], Status::ALL.len());
         assert_eq!(schema["$defs"]["summary"]["properties"]["privileges"]["minProperties"], Privilege::ALL.len());
@@ -194,6 +222,11 @@ mod tests {
             ("/hosts/0/findings/0/reason", json!("needs_root")),
             ("/hosts/0/findings/2/reason", json!(null)),
             ("/hosts/0/surprise", json!(1)),
+            ("/hosts/0/host_key/how", json!("trusted")),
+            ("/hosts/0/host_key/fingerprint", json!("MD5:00")),
+            ("/fleet_findings/0/kind", json!("odd")),
+            ("/fleet_findings/0/hosts", json!([])),
+            ("/insecure_host_keys", json!(null)),
             ("/hosts/0/findings/0/evidence/0/surprise", json!(1)),
             ("/summary/statuses/sideways", json!(1)),
         ] {

@@ -21,6 +21,7 @@ use tokio::task::{AbortHandle, unconstrained};
 use tokio::time::{sleep, timeout};
 
 use super::connect::{self, Link};
+use super::witness::Witness;
 use super::{Engine, Target};
 use crate::model::{Failure, Reason};
 
@@ -135,7 +136,7 @@ impl Pool {
             return Err(failure.clone());
         }
         *failed = None;
-        match Box::pin(connect::login(jump, engine)).await {
+        match Box::pin(connect::login(jump, engine, &Witness::default())).await {
             Ok(link) => {
                 let shared = Arc::new(Shared { link, seats: Arc::new(Semaphore::new(SEATS)), next: Mutex::new(FIRST_CHANNEL) });
                 let seat = Arc::clone(&shared.seats).acquire_owned().await;

@@ -8,8 +8,14 @@
 //! proxy.rs        ProxyCommand
 //! algorithms.rs   what the key exchange may choose from
 //! gatekeeper.rs   our side of a connection: which hosts are let in, why it ended
-//! host_keys.rs    the keys known to a scan
-//! known_hosts.rs  one host's keys in the files of OpenSSH (pure)
+//! witness.rs      the key that a host showed, whatever became of the connection
+//! host_keys.rs    the keys known to a scan, and what is done with hosts that nobody knows
+//! known_hosts.rs  one file of known hosts
+//! known.rs        what such files say of one host, and what its key is worth
+//! host_certificate.rs, revoked_keys.rs
+//! new_keys.rs     keys that were accepted or recorded
+//! shared_file.rs  files that several scans may write at once
+//! survey.rs       all host keys of a host, without logging in
 //! auth.rs         which keys to offer, loaded once for the fleet
 //! session.rs      Session: connect, then run one script over one channel
 //! ```
@@ -18,22 +24,32 @@ mod algorithms;
 mod auth;
 mod connect;
 mod gatekeeper;
+mod host_certificate;
 mod host_keys;
 mod jump;
+mod known;
 mod known_hosts;
+mod new_keys;
 mod proxy;
+mod revoked_keys;
 mod session;
+mod shared_file;
+mod survey;
 mod target;
 mod wire;
+mod witness;
 
 use std::time::Duration;
 
 pub use algorithms::Algorithms;
 pub use auth::{CredentialError, Credentials, KeySources};
-pub use host_keys::{HostKeySources, HostKeys};
-pub use known_hosts::{HostKey, Known, KnownHosts, KnownHostsError, KnownKey, Warning, fingerprint};
+pub use host_keys::{HostKeySources, HostKeys, HostKeysError};
+pub use known_hosts::Warning;
+pub use new_keys::{NewKeys, SavedKeys};
 pub use session::Session;
+pub use survey::{HostKeySurvey, SurveyedKey, prepare_collection, survey_host_keys, write_collection};
 pub use target::{HostIdentity, HostKeyPolicy, Login, Method, Route, Target};
+pub use witness::Witness;
 
 /// Everything that the connections of a scan share.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connect::{self, Link};
-use super::{Engine, Limits, Target};
+use super::{Engine, Limits, Target, Witness};
 use crate::command::{Conversation, PASSWORD_LIMIT, Stream};
 use crate::model::{Failure, Reason};
 
@@ -38,7 +38,15 @@ impl Session {
     /// # Errors
     /// The [`Failure`] of the phase that failed: everything from [`Reason::NameNotResolved`] to [`Reason::AuthTimeout`].
     pub async fn connect(target: &Target, engine: &Engine) -> Result<Self, Failure> {
-        let link = connect::login(target, engine).await?;
+        Self::connect_seen(target, engine, &Witness::default()).await
+    }
+
+    /// The same; the witness has the key that the host showed, whatever becomes of the connection.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_seen(target: &Target, engine: &Engine, witness: &Witness) -> Result<Self, Failure> {
+        let link = connect::login(target, engine, witness).await?;
         Ok(Self { link, limits: engine.limits })
     }
 

@@ -58,6 +58,15 @@ impl Target {
             alive_count: None,
         }
     }
+
+    /// How this host and those on the way to it prove who they are: what [`super::HostKeys::load`] must be told of.
+    pub fn identities(&self) -> impl Iterator<Item = &HostIdentity> {
+        std::iter::successors(Some(self), |target| match &target.route {
+            Route::Jump(jump) => Some(jump),
+            Route::Direct | Route::Command(_) => None,
+        })
+        .map(|target| &target.identity)
+    }
 }
 
 /// What is offered to log in.
@@ -120,7 +129,7 @@ pub struct HostIdentity {
 }
 
 /// What is done with a host of which no key is known. A key that differs from the known one is refused whatever stands here, but for the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum HostKeyPolicy {
     /// It is not scanned.
     #[default]

@@ -89,7 +89,7 @@ impl Client {
     async fn run_into(&self, script: &Script, sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send)) -> Result<(), Failure> {
         let sources = HostKeySources { named: Some(self.known_hosts.clone()), ..HostKeySources::default() };
         let credentials = Credentials::load(&self.sources).await.expect("credentials");
-        let engine = Engine::new(credentials, HostKeys::load(&sources).expect("known_hosts"), self.limits);
+        let engine = Engine::new(credentials, HostKeys::load(&sources, []).expect("known_hosts"), self.limits);
         Session::connect(&self.target, &engine).await?.run(script, sink).await
     }
 
