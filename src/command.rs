@@ -9,9 +9,7 @@ mod script;
 
 use std::fmt;
 
-pub use script::{
-    Become, Conversation, Listener, PASSWORD_LIMIT, PRIVILEGE, STEP_LIMIT, Script, Step, Stream,
-};
+pub use script::{Become, Conversation, Listener, PASSWORD_LIMIT, PRIVILEGE, STEP_LIMIT, Script, Step, Stream};
 
 /// With which rights a command must run to be answered in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -431,7 +429,8 @@ exit $e"##
 
     /// The commands that it runs as root, for these arguments.
     fn as_root(self, arguments: &[String]) -> Vec<RootCommand> {
-        let exactly = |program: &'static str, words: &[&str]| RootCommand { program, arguments: Arguments::Exactly(owned(words)) };
+        let exactly =
+            |program: &'static str, words: &[&str]| RootCommand { program, arguments: Arguments::Exactly(owned(words)) };
         let ids = |before: &[&str]| RootCommand { program: "docker", arguments: Arguments::ThenIds(owned(before)) };
         match self {
             Self::DockerContainers => vec![

@@ -21,7 +21,7 @@ use crate::model::{
     Secret, Status, with_causes,
 };
 use crate::probe::{self, FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
-use crate::ssh::{Engine, Session, Target, Witness};
+use crate::ssh::{Engine, Resolver, Session, Unresolved, Witness};
 
 /// The facts that every host report shows, whatever the checks want.
 pub fn base_facts() -> [FactRef; 2] {
@@ -43,12 +43,8 @@ pub enum Cancel {
 pub struct Options {
     /// How many hosts at once.
     pub forks: usize,
-    /// The user where the inventory names none.
-    pub user: String,
-    /// The port where the inventory names none.
-    pub port: u16,
-    /// The private key where the inventory names none; `None` offers what the agent and the usual files have.
-    pub private_key: Option<PathBuf>,
+    /// How each host is reached.
+    pub resolver: Resolver,
     /// Whether a login may become root where the inventory does not say.
     pub become_root: bool,
     /// By what, where the inventory does not say; `None` is sudo, else doas, whichever a host has.
@@ -315,9 +311,8 @@ async fn converse(
     match host.connection {
         Connection::Local => local::run(conversation, options.host_timeout, &mut sink).await,
         Connection::Ssh => {
-            let user = host.user.as_deref().unwrap_or(&options.user);
-            let mut target = Target::new(&host.address, host.port.unwrap_or(options.port), user);
-            target.login.key_files.extend(host.private_key.clone().or_else(|| options.private_key.clone()));
+            let wrong = |error: Unresolved| Failure::new(Reason::ConfigurationWrong, error.to_string());
+            let (target, _) = options.resolver.target(host).map_err(wrong)?;
             let session = Session::connect_seen(&target, &options.engine, witness).await?;
             session.run(conversation, &mut sink).await
         }
@@ -355,11 +350,9 @@ fn outcome(ended: Result<(), Failure>, answers: &Transcript, heard: usize) -> Ou
 
 /// The row of a host before anything is known of it.
 fn row(options: &Options, index: usize, host: &Host, outcome: Outcome) -> HostReport {
-    let address = match (host.connection, host.port.unwrap_or(options.port)) {
-        (Connection::Local, _) => "local".to_owned(),
-        (Connection::Ssh, 22) => host.address.clone(),
-        (Connection::Ssh, port) if host.address.contains(':') => format!("[{}]:{port}", host.address),
-        (Connection::Ssh, port) => format!("{}:{port}", host.address),
+    let address = match host.connection {
+        Connection::Local => "local".to_owned(),
+        Connection::Ssh => options.resolver.target(host).map_or_else(|_| host.address.clone(), |(target, _)| target.place()),
     };
     bare_row(index, host, address, outcome)
 }

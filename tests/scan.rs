@@ -12,7 +12,8 @@ use fleetscan::model::{Host, HostReport, Reason, ScanEvent, Status, Verdict};
 use fleetscan::probe::{OutputLimits, Transcript, plan, read_record};
 use fleetscan::scan::{self, Cancel, Options, Scanned};
 use fleetscan::simulate::{Behaviour, Fleet};
-use fleetscan::ssh::{Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits};
+use fleetscan::ssh::{Credentials, Defaults, Engine, HostKeySources, HostKeys, KeySources, Limits, Resolver};
+use fleetscan::ssh_config::{Files, Sources};
 use tokio::sync::watch;
 
 /// A recorded host, one of those the demo plays.
@@ -71,9 +72,11 @@ async fn sweep(
     facts.extend(scan::base_facts());
     let options = Options {
         forks: setting.forks,
-        user: "scanner".to_owned(),
-        port: 22,
-        private_key: Some(key.clone()),
+        resolver: Resolver::new(
+            Defaults { user: Some("scanner".to_owned()), private_key: Some(key.clone()), ..Defaults::default() },
+            Sources::new(Files::None),
+        )
+        .expect("nothing to read"),
         become_root: false,
         become_method: None,
         become_password: None,

@@ -17,6 +17,7 @@ use super::error::Error;
 use super::output::OutputArgs;
 use super::privilege::BecomeArgs;
 use super::scan::{ConnectionArgs, runtime, sweep};
+use super::ssh::SshArgs;
 use crate::probe::{Recorded, Transcript, read_record_with};
 use crate::simulate::{Behaviour, Fleet};
 
@@ -81,10 +82,9 @@ impl DemoArgs {
         let hosts = InventoryArgs { inventory: vec![path("inventory.ini")], limit: None }.select()?;
         let connection = ConnectionArgs {
             forks: self.forks,
-            user: None,
-            private_key: None,
+            // The demo is the same whatever configuration of ssh the machine has.
+            ssh: SshArgs { ssh_config: Some("none".to_owned()), timeout: Some(Duration::from_secs(3)), ..SshArgs::default() },
             privilege: BecomeArgs::default(),
-            timeout: Duration::from_secs(3),
             host_timeout: Duration::from_secs(60),
             deadline: None,
             host_keys: HostKeyArgs::with_known_hosts(Some(directory.join("known_hosts"))),

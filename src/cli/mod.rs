@@ -15,6 +15,7 @@ mod privilege;
 mod replay;
 mod scan;
 mod secrets;
+mod ssh;
 mod sudoers;
 
 use std::io::{self, Write};

@@ -340,8 +340,7 @@ impl Script {
             let within = |steps: Vec<&Step>| asked(&mut steps.into_iter(), quote_within).replace('\'', r"'\''");
             let (others, rooted) = (within(others), within(rooted));
             let password = if with.asks_for_password() { "yes" } else { "no" };
-            let rise =
-                RISE.replace("@PROGRAMS@", with.programs()).replace("@PASSWORD@", password).replace("@ROOT@", root);
+            let rise = RISE.replace("@PROGRAMS@", with.programs()).replace("@PASSWORD@", password).replace("@ROOT@", root);
             let streams = if with.asks_for_password() { "3<&0 </dev/null" } else { "</dev/null" };
             format!(
                 "F='\n{shared}'\nO='\n{others}'\nR='\n{rooted}'\nmain() {{\neval \"$F\"\n{rise}{own}rise\nmark Z end\n}}\n\

@@ -147,6 +147,8 @@ reasons! {
     HostTimeout = "host_timeout" => Failed,
     /// The host sent more than the limit.
     OutputLimit = "output_limit" => Failed,
+    /// The inventory or the configuration of ssh does not let the host be reached.
+    ConfigurationWrong = "configuration_wrong" => Skipped,
     /// The whole scan ran into its deadline.
     Deadline = "deadline" => Skipped,
     /// The scan was interrupted.

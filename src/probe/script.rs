@@ -88,7 +88,11 @@ impl Answer {
         };
         let line = text.lines().map(str::trim).find(|line| refused(line))?;
         // What doas calls it is not what helps: there is nowhere to type a password.
-        let advice = if line.starts_with("doas: Auth") { " (it takes a password from a terminal only; its rule needs `nopass`)" } else { "" };
+        let advice = if line.starts_with("doas: Auth") {
+            " (it takes a password from a terminal only; its rule needs `nopass`)"
+        } else {
+            ""
+        };
         Some(format!("{line}{advice}"))
     }
 
@@ -109,7 +113,10 @@ impl Answer {
             // The first of these lines is that of the try without a password.
             let rest = String::from_utf8_lossy(&self.stderr);
             let told = |line: &&str| {
-                !line.is_empty() && !line.ends_with("rejected") && !line.contains("try again") && !line.contains("a password is required")
+                !line.is_empty()
+                    && !line.ends_with("rejected")
+                    && !line.contains("try again")
+                    && !line.contains("a password is required")
             };
             let told = rest.lines().map(str::trim).find(told).map(|line| format!(" ({line})")).unwrap_or_default();
             format!("sudo did not accept the password{told}")

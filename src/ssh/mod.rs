@@ -1,6 +1,7 @@
 //! Talking to a host over SSH: reach it, know it, log in, run one script, each step bounded in time.
 //!
 //! ```text
+//! resolver.rs     inventory, command line and configuration -> target
 //! target.rs       which host, how it is reached, as whom
 //! connect.rs      name -> addresses -> TCP -> key exchange -> login
 //! wire.rs         what SSH runs over, ended with its owner
@@ -31,6 +32,7 @@ mod known;
 mod known_hosts;
 mod new_keys;
 mod proxy;
+mod resolver;
 mod revoked_keys;
 mod session;
 mod shared_file;
@@ -46,6 +48,7 @@ pub use auth::{CredentialError, Credentials, KeySources};
 pub use host_keys::{HostKeySources, HostKeys, HostKeysError};
 pub use known_hosts::Warning;
 pub use new_keys::{NewKeys, SavedKeys};
+pub use resolver::{Defaults, Resolver, Unresolved};
 pub use session::Session;
 pub use survey::{HostKeySurvey, SurveyedKey, prepare_collection, survey_host_keys, write_collection};
 pub use target::{HostIdentity, HostKeyPolicy, Login, Method, Route, Target};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Problem, Resolution};
+use super::Problem;
 
 /// The warnings of a fleet: a line that ten thousand hosts share is mentioned once, with the first host that met it and the count.
 #[derive(Debug, Clone, Default)]
@@ -22,8 +22,8 @@ struct Met {
 
 impl Warnings {
     /// Adds what was said of one host.
-    pub fn note(&mut self, host: &str, resolution: &Resolution) {
-        for problem in &resolution.warnings {
+    pub fn note(&mut self, host: &str, warnings: &[Arc<Problem>]) {
+        for problem in warnings {
             let place = *self.places.entry(Arc::clone(problem)).or_insert_with(|| {
                 self.met.push(Met { problem: Arc::clone(problem), first_host: host.to_owned(), hosts: 0 });
                 self.met.len() - 1
