@@ -12,6 +12,7 @@ mod output;
 mod plan;
 mod replay;
 mod scan;
+mod secrets;
 
 use std::io::{self, Write};
 

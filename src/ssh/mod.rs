@@ -8,6 +8,7 @@
 //! host_keys.rs    the keys known to a scan
 //! known_hosts.rs  one host's keys in the files of OpenSSH (pure)
 //! auth.rs         which keys to offer, loaded once for the fleet
+//! permissions.rs  whether a file of secrets is open to others
 //! session.rs      Session: connect, then run one script over one channel
 //! ```
 
@@ -17,6 +18,7 @@ mod connect;
 mod gatekeeper;
 mod host_keys;
 mod known_hosts;
+mod permissions;
 mod session;
 mod target;
 
@@ -26,6 +28,7 @@ pub use algorithms::Algorithms;
 pub use auth::{CredentialError, Credentials, KeySources};
 pub use host_keys::{HostKeySources, HostKeys};
 pub use known_hosts::{HostKey, Known, KnownHosts, KnownHostsError, KnownKey, Warning, fingerprint};
+pub use permissions::open_to_others;
 pub use session::Session;
 pub use target::{HostIdentity, HostKeyPolicy, Login, Method, Route, Target};
 
