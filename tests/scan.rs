@@ -75,13 +75,11 @@ async fn sweep(
         port: 22,
         private_key: Some(key.clone()),
         become_root: false,
-        engine: Engine {
-            credentials: Credentials::load(&KeySources { named: Some(key), ..KeySources::default() })
-                .await
-                .expect("the key is readable"),
-            host_keys: HostKeys::load(&HostKeySources { named: Some(known), ..HostKeySources::default() }).expect("readable"),
-            limits: Limits { connect: Duration::from_secs(2), handshake: Duration::from_secs(2), ..Limits::default() },
-        },
+        engine: Engine::new(
+            Credentials::load(&KeySources { named: Some(key), ..KeySources::default() }).await.expect("the key is readable"),
+            HostKeys::load(&HostKeySources { named: Some(known), ..HostKeySources::default() }).expect("readable"),
+            Limits { connect: Duration::from_secs(2), handshake: Duration::from_secs(2), ..Limits::default() },
+        ),
         output: setting.output,
         host_timeout: setting.host_timeout,
         deadline: setting.deadline,

@@ -183,12 +183,12 @@ async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error>
         port: 22,
         private_key: args.private_key,
         become_root: args.become_root,
-        engine: Engine {
+        engine: Engine::new(
             credentials,
             host_keys,
             // As ssh's ConnectTimeout, for the connection and for the key exchange after it; the host's own limit bounds the rest.
-            limits: Limits { connect: args.timeout, handshake: args.timeout, run: args.host_timeout, ..Limits::default() },
-        },
+            Limits { connect: args.timeout, handshake: args.timeout, run: args.host_timeout, ..Limits::default() },
+        ),
         output: OutputLimits::default(),
         host_timeout: args.host_timeout,
         deadline: args.deadline,

@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, Disconnect};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect};
 
+use super::jump::Refusals;
 use super::known_hosts::{HostKey, Known, KnownKey, fingerprint};
 use crate::model::{Failure, Reason};
 
@@ -72,11 +73,12 @@ impl From<russh::Error> for Broken {
 pub(super) struct Gatekeeper {
     known: Known,
     lost: Lost,
+    refusals: Refusals,
 }
 
 impl Gatekeeper {
-    pub(super) fn new(known: Known, lost: Lost) -> Self {
-        Self { known, lost }
+    pub(super) fn new(known: Known, lost: Lost, refusals: Refusals) -> Self {
+        Self { known, lost, refusals }
     }
 }
 
@@ -98,6 +100,18 @@ impl Handler for Gatekeeper {
             None => Ok(true),
             Some(failure) => Err(Broken::HostKey(failure)),
         }
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        channel: ChannelId,
+        _: ChannelOpenFailure,
+        words: &str,
+        _: &str,
+        _: &mut russh::client::Session,
+    ) -> Result<(), Broken> {
+        self.refusals.add(channel.into(), words);
+        Ok(())
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<Broken>) -> Result<(), Broken> {

@@ -2,7 +2,10 @@
 //!
 //! ```text
 //! target.rs       which host, how it is reached, as whom
-//! connect.rs      name -> addresses -> TCP -> key exchange, on a stream that dies with its owner
+//! connect.rs      name -> addresses -> TCP -> key exchange -> login
+//! wire.rs         what SSH runs over, ended with its owner
+//! jump.rs         jump hosts: few connections, shared by the hosts behind them
+//! proxy.rs        ProxyCommand
 //! algorithms.rs   what the key exchange may choose from
 //! gatekeeper.rs   our side of a connection: which hosts are let in, why it ended
 //! host_keys.rs    the keys known to a scan
@@ -17,10 +20,13 @@ mod auth;
 mod connect;
 mod gatekeeper;
 mod host_keys;
+mod jump;
 mod known_hosts;
 mod permissions;
+mod proxy;
 mod session;
 mod target;
+mod wire;
 
 use std::time::Duration;
 
@@ -41,6 +47,14 @@ pub struct Engine {
     pub host_keys: HostKeys,
     /// How long each phase may take.
     pub limits: Limits,
+    jumps: jump::Jumps,
+}
+
+impl Engine {
+    /// An engine that has not connected to anything yet.
+    pub fn new(credentials: Credentials, host_keys: HostKeys, limits: Limits) -> Self {
+        Self { credentials, host_keys, limits, jumps: jump::Jumps::default() }
+    }
 }
 
 /// How long each phase of a conversation may take. The sum is not bounded here but by whoever drops the future, which frees everything.
@@ -52,6 +66,8 @@ pub struct Limits {
     pub connect: Duration,
     /// To the first byte of the server, and then again for the key exchange. Default 15 s.
     pub handshake: Duration,
+    /// Asking again a host that turned the connection away, in all. Default 20 s.
+    pub retry: Duration,
     /// The login with key files. Default 15 s.
     pub auth: Duration,
     /// The login where the agent holds a key, for it may wait for a person to touch or confirm. Default 60 s.
@@ -71,6 +87,7 @@ impl Default for Limits {
             resolve: seconds(5),
             connect: seconds(5),
             handshake: seconds(15),
+            retry: seconds(20),
             auth: seconds(15),
             agent: seconds(60),
             session: seconds(15),

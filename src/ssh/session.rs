@@ -37,16 +37,8 @@ impl Session {
     /// # Errors
     /// The [`Failure`] of the phase that failed: everything from [`Reason::NameNotResolved`] to [`Reason::AuthTimeout`].
     pub async fn connect(target: &Target, engine: &Engine) -> Result<Self, Failure> {
-        let Engine { credentials, limits, .. } = engine;
-        credentials.check(target)?;
-        let mut link = connect::open(target, engine).await?;
-        let limit = if credentials.asks_agent(target) { limits.agent.max(limits.auth) } else { limits.auth };
-        let login = credentials.login(&mut link.handle, &link.lost, target);
-        timeout(limit, login).await.unwrap_or_else(|_| {
-            let detail = format!("no answer to the login as `{}` in {} s", target.user, limit.as_secs_f32());
-            Err(Failure::new(Reason::AuthTimeout, detail))
-        })?;
-        Ok(Self { link, limits: *limits })
+        let link = connect::login(target, engine).await?;
+        Ok(Self { link, limits: engine.limits })
     }
 
     /// Runs the script. What it prints goes to `sink` as it comes; `false` from it ends everything.

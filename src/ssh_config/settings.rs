@@ -131,3 +131,50 @@ pub struct Settings {
     /// `KbdInteractiveAuthentication`.
     pub kbd_interactive_authentication: Option<bool>,
 }
+
+impl AlgorithmList {
+    /// What is left of the default, or stands in its place: ssh_config(5), "Ciphers". Each name once, at its first place.
+    pub fn applied_to(&self, default: &[&str]) -> Vec<String> {
+        let default = default.iter().map(|name| (*name).to_owned());
+        let all: Vec<String> = match self {
+            Self::Exactly(names) => names.clone(),
+            Self::Append(names) => default.chain(names.iter().cloned()).collect(),
+            Self::Prepend(names) => names.iter().cloned().chain(default).collect(),
+            Self::Remove(patterns) => {
+                default.filter(|name| !patterns.iter().any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))).collect()
+            }
+        };
+        let mut left: Vec<String> = Vec::new();
+        for name in all {
+            if !left.contains(&name) {
+                left.push(name);
+            }
+        }
+        left
+    }
+}
+
+/// `*` and `?` of ssh_config(5), "PATTERNS". Goes back to the last `*` only, so it never takes more than length times length.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut seen) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while seen < name.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, seen));
+                at += 1;
+            }
+            Some(letter) if *letter == b'?' || name.get(seen) == Some(letter) => {
+                at += 1;
+                seen += 1;
+            }
+            _ => {
+                let Some((back, taken)) = star else { return false };
+                star = Some((back, taken + 1));
+                at = back + 1;
+                seen = taken + 1;
+            }
+        }
+    }
+    pattern.iter().skip(at).all(|letter| *letter == b'*')
+}

@@ -1,6 +1,4 @@
-//! The SSH engine against real servers, and against servers that misbehave.
-
-mod common;
+//! One host: keys, logins, sessions, and every way in which a server can misbehave.
 
 use std::fs;
 use std::io::Write;
@@ -9,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Agent, Port, Server, drain, keygen, output, program, public};
+use crate::common::{Agent, Port, Server, drain, keygen, output, program, public};
 use fleetscan::command::{Become, Program, ReadOnlyCommand, Rights, Script, Step, Stream};
 use fleetscan::model::{Failure, Reason};
 use fleetscan::probe::{FrameReader, OutputLimits, Transcript};
-use fleetscan::ssh::{Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits, Session, Target};
+use fleetscan::ssh::{Algorithms, Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits, Session, Target};
 
 const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
@@ -41,7 +39,7 @@ fn two_questions() -> Script {
 
 /// A host on loopback, and the only key to offer it.
 fn target(port: u16, key: &Path) -> Target {
-    let mut target = Target::new("127.0.0.1", port, common::user());
+    let mut target = Target::new("127.0.0.1", port, crate::common::user());
     target.login.key_files.push(key.to_owned());
     target
 }
@@ -90,11 +88,8 @@ impl Client {
 
     async fn run_into(&self, script: &Script, sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send)) -> Result<(), Failure> {
         let sources = HostKeySources { named: Some(self.known_hosts.clone()), ..HostKeySources::default() };
-        let engine = Engine {
-            credentials: Credentials::load(&self.sources).await.expect("credentials"),
-            host_keys: HostKeys::load(&sources).expect("known_hosts"),
-            limits: self.limits,
-        };
+        let credentials = Credentials::load(&self.sources).await.expect("credentials");
+        let engine = Engine::new(credentials, HostKeys::load(&sources).expect("known_hosts"), self.limits);
         Session::connect(&self.target, &engine).await?.run(script, sink).await
     }
 
@@ -264,7 +259,7 @@ async fn a_server_that_hangs_up_after_too_many_keys_has_refused_the_login() {
 
 #[tokio::test]
 async fn a_login_that_hangs_is_given_up_and_freed() {
-    let lines = format!("AuthorizedKeysCommand /bin/sleep 3\nAuthorizedKeysCommandUser {}", common::user());
+    let lines = format!("AuthorizedKeysCommand /bin/sleep 3\nAuthorizedKeysCommandUser {}", crate::common::user());
     let server = Server::openssh(&lines);
     let other = keygen(server.directory.path(), "other", "ed25519", "");
     let mut client = Client::of(&server);
@@ -563,15 +558,49 @@ async fn garbage_after_the_version_is_a_failed_handshake() {
 
 #[tokio::test]
 async fn a_server_without_common_algorithms_says_which() {
-    let server = Server::openssh("Ciphers aes192-ctr");
+    let server = Server::openssh("Ciphers 3des-cbc");
     let failure = Client::of(&server).fails().await;
     assert_eq!(failure.reason, Reason::HandshakeFailed, "{}", failure.detail);
-    assert!(failure.detail.contains("no common cipher algorithm: the host offers aes192-ctr"), "{}", failure.detail);
+    assert!(failure.detail.contains("no common cipher algorithm: the host offers 3des-cbc"), "{}", failure.detail);
+}
+
+#[tokio::test]
+async fn a_server_with_nothing_but_unsafe_algorithms_is_named_as_such_and_had_where_they_are_allowed() {
+    for (lines, name) in [
+        ("KexAlgorithms diffie-hellman-group14-sha1", "diffie-hellman-group14-sha1"),
+        ("KexAlgorithms diffie-hellman-group1-sha1", "diffie-hellman-group1-sha1"),
+        ("KexAlgorithms diffie-hellman-group-exchange-sha1", "diffie-hellman-group-exchange-sha1"),
+        ("Ciphers aes128-cbc", "aes128-cbc"),
+        ("MACs hmac-sha1\nCiphers aes128-ctr", "hmac-sha1"),
+    ] {
+        let server = Server::openssh(lines);
+        let mut client = Client::of(&server);
+        let failure = client.fails().await;
+        assert_eq!(failure.reason, Reason::LegacyAlgorithms, "{lines}: {}", failure.detail);
+        assert!(
+            failure.detail.contains(name) && failure.detail.ends_with("`--legacy-algorithms` allows them"),
+            "{}",
+            failure.detail
+        );
+        client.target.algorithms = std::sync::Arc::new(Algorithms::new(true));
+        client.succeeds().await;
+    }
+    let server = Server::openssh_with("rsa", "ed25519", "HostKeyAlgorithms ssh-rsa");
+    let mut client = Client::of(&server);
+    assert_eq!(client.fails().await.reason, Reason::LegacyAlgorithms);
+    client.target.algorithms = std::sync::Arc::new(Algorithms::new(true));
+    client.succeeds().await;
 }
 
 #[tokio::test]
 async fn old_and_fips_key_exchanges_are_had() {
-    for kex in ["ecdh-sha2-nistp256", "ecdh-sha2-nistp521", "diffie-hellman-group14-sha256"] {
+    for kex in [
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group14-sha256",
+        "diffie-hellman-group16-sha512",
+        "diffie-hellman-group-exchange-sha256",
+    ] {
         let server = Server::openssh(&format!("KexAlgorithms {kex}"));
         Client::of(&server).succeeds().await;
     }

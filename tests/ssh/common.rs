@@ -214,6 +214,76 @@ impl Drop for Server {
     }
 }
 
+/// An sshd that listens, for what the listener itself does (`MaxStartups`), with the defaults of OpenSSH beside these lines.
+pub(crate) struct Daemon {
+    pub(crate) directory: TempDir,
+    pub(crate) host_key: PathBuf,
+    pub(crate) user_key: PathBuf,
+    pub(crate) port: u16,
+    child: Child,
+}
+
+impl Daemon {
+    pub(crate) fn start(lines: &str) -> Self {
+        let sshd = program("sshd", "openssh-server");
+        if user() == "root" {
+            fs::create_dir_all("/run/sshd").expect("the directory sshd insists on");
+        }
+        let directory = tempfile::tempdir().expect("a directory");
+        let host_key = keygen(directory.path(), "host", "ed25519", "");
+        let user_key = keygen(directory.path(), "user", "ed25519", "");
+        // Another process may take the port between our closing it and sshd's opening it: then sshd ends, and is given another.
+        loop {
+            let port = Port::closed();
+            let config = format!(
+                "{lines}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}.pub\nStrictModes no\nPidFile none\n\
+                 PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\n",
+                host_key.display(),
+                user_key.display(),
+            );
+            let path = directory.path().join("sshd_config");
+            fs::write(&path, config).expect("sshd_config");
+            let mut command = Command::new(&sshd);
+            command.arg("-D").arg("-f").arg(&path).arg("-E").arg(directory.path().join("log"));
+            let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sshd");
+            loop {
+                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    return Self { directory, host_key, user_key, port, child };
+                }
+                if let Some(status) = child.try_wait().expect("a status") {
+                    let log = fs::read_to_string(directory.path().join("log")).unwrap_or_default();
+                    assert!(log.contains("Address already in use"), "sshd ended with {status}: {log}");
+                    break;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+
+    /// The line of known_hosts for it.
+    pub(crate) fn known_hosts_line(&self) -> String {
+        format!("[127.0.0.1]:{} {}\n", self.port, public(&self.host_key))
+    }
+
+    /// What it logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// The number of its process; those that serve connections are its children.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Its children are in sessions of their own and end with their connections.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// A real ssh-agent.
 pub(crate) struct Agent {
     pub(crate) socket: PathBuf,

@@ -1,0 +1,5 @@
+//! The SSH engine against real servers, and against servers that misbehave.
+
+mod common;
+mod engine;
+mod jump;
