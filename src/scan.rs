@@ -21,7 +21,7 @@ use crate::model::{
     with_causes,
 };
 use crate::probe::{FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
-use crate::ssh::{Engine, Session, Target};
+use crate::ssh::{Engine, Login, Session, Target};
 
 /// The facts that every host report shows, whatever the checks want.
 pub fn base_facts() -> [FactRef; 2] {
@@ -278,10 +278,22 @@ async fn converse(host: &Host, options: &Options, script: &Script, reader: &mut 
         Connection::Ssh => {
             let user = host.user.as_deref().unwrap_or(&options.user);
             let mut target = Target::new(&host.address, host.port.unwrap_or(options.port), user);
-            target.login.key_files.extend(host.private_key.clone().or_else(|| options.private_key.clone()));
+            target.login = login(host, options.private_key.as_ref());
             let session = Session::connect(&target, &options.engine).await?;
             session.run(script, &mut sink).await
         }
+    }
+}
+
+/// What is offered to log in on a host: a key that was named, and then that one only, or whatever there is.
+pub fn login(host: &Host, private_key: Option<&PathBuf>) -> Login {
+    let key_files: Vec<PathBuf> = host.private_key.as_ref().or(private_key).cloned().into_iter().collect();
+    Login {
+        identities_only: !key_files.is_empty(),
+        key_files,
+        password: host.password.clone(),
+        host: Some(host.name.clone()),
+        ..Login::default()
     }
 }
 

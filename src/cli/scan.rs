@@ -1,6 +1,5 @@
 //! `fleetscan scan`: the main job.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,14 +10,14 @@ use tokio::sync::watch;
 use super::args::{CheckArgs, InventoryArgs, seconds};
 use super::error::Error;
 use super::output::{OutputArgs, Reports};
-use super::{ExitStatus, warn};
+use super::{ExitStatus, secrets, warn};
 use crate::check::CheckSet;
 use crate::journal::Journal;
 use crate::model::{Connection, Host, ScanEvent};
 use crate::probe::{self, OutputLimits};
 use crate::report::Progress;
 use crate::scan::{self, Cancel, Options, Scanned};
-use crate::ssh::{Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits};
+use crate::ssh::{CredentialSources, Credentials, Engine, HostKeySources, HostKeys, Limits, Login, Passwords};
 
 /// Scan the hosts of an inventory, or this machine (`scan local`).
 #[derive(Debug, Args)]
@@ -52,6 +51,18 @@ pub(super) struct ConnectionArgs {
     /// Private key file, and then only that one, where the inventory names none
     #[arg(long, value_name = "FILE")]
     pub(super) private_key: Option<PathBuf>,
+    /// Passphrases of encrypted keys, one a line; without it they are asked for, once for all hosts
+    #[arg(long, value_name = "FILE")]
+    pub(super) passphrase_file: Option<PathBuf>,
+    /// Ask for the password of the login, once for all hosts, where the inventory names none
+    #[arg(short = 'k', long, conflicts_with_all = ["password_file", "password_command"])]
+    pub(super) ask_pass: bool,
+    /// File with the password of the login in its first line, where the inventory names none
+    #[arg(long, value_name = "FILE", conflicts_with = "password_command")]
+    pub(super) password_file: Option<PathBuf>,
+    /// Shell command that prints the password of FLEETSCAN_USER on FLEETSCAN_HOST (also FLEETSCAN_ADDRESS, FLEETSCAN_PORT)
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) password_command: Option<String>,
     /// Ask sudo for the commands that need root, where the inventory does not say
     #[arg(short, long = "become")]
     pub(super) become_root: bool,
@@ -150,21 +161,38 @@ async fn interrupts(cancel: watch::Sender<Cancel>) {
     }
 }
 
+/// The keys and passwords of a scan, read and asked for once for all hosts.
+async fn load_credentials(args: &ConnectionArgs, hosts: &[Host]) -> Result<Credentials, Error> {
+    let passwords = match (&args.password_command, &args.password_file, args.ask_pass) {
+        (Some(command), _, _) => Passwords::by_command(command),
+        (None, Some(path), _) => Passwords::all(secrets::from_file(path)?),
+        (None, None, true) => Passwords::all(secrets::ask("SSH password: ")?),
+        (None, None, false) => Passwords::none(),
+    };
+    let sources = CredentialSources {
+        named: args.private_key.clone(),
+        passphrases: args.passphrase_file.as_deref().map(secrets::lines_of).transpose()?.unwrap_or_default(),
+        ask: secrets::asker(),
+        passwords,
+        ..CredentialSources::of_environment()
+    };
+    let over_ssh = hosts.iter().filter(|host| host.connection == Connection::Ssh);
+    let logins: Vec<Login> = over_ssh.map(|host| scan::login(host, args.private_key.as_ref())).collect();
+    Credentials::load(&sources, &logins).await.map_err(|error| {
+        let hint = error.hint();
+        let error = Error::because("the private key cannot be used", error);
+        hint.into_iter().fold(error, Error::hint)
+    })
+}
+
 /// The options of a scan: keys and known hosts are read once, for all hosts.
 async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error> {
     let over_ssh = hosts.iter().filter(|host| host.connection == Connection::Ssh).count();
     let mut credentials = Credentials::default();
     let mut host_keys = HostKeys::default();
-    let mut user = args.user.unwrap_or_default();
+    let mut user = args.user.clone().unwrap_or_default();
     if over_ssh > 0 {
-        let files: BTreeSet<PathBuf> = hosts.iter().filter_map(|host| host.private_key.clone()).collect();
-        let sources =
-            KeySources { named: args.private_key.clone(), files: files.into_iter().collect(), ..KeySources::of_environment() };
-        credentials = Credentials::load(&sources).await.map_err(|error| {
-            let hint = error.hint();
-            let error = Error::because("the private key cannot be used", error);
-            hint.into_iter().fold(error, Error::hint)
-        })?;
+        credentials = load_credentials(&args, hosts).await?;
         let sources = HostKeySources { named: args.known_hosts, home: std::env::home_dir(), ..HostKeySources::default() };
         host_keys = HostKeys::load(&sources).map_err(|error| Error::because("the known host keys cannot be used", error))?;
         host_keys.warnings().iter().for_each(|warning| warn(&warning.to_string()));

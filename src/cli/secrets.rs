@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::error::Error;
+use super::warn;
 use crate::model::Secret;
-use crate::ssh::open_to_others;
+use crate::ssh::{Asker, open_to_others};
 
 /// The longest file of secrets, in bytes.
 const LONGEST_FILE: u64 = 64 << 10;
@@ -39,6 +40,24 @@ pub(super) fn from_file(path: &Path) -> Result<Secret, Error> {
         Some(line) if !line.is_empty() => Ok(Secret::new(line)),
         _ => Err(Error::new(format!("the first line of `{}` is empty", path.display()))),
     }
+}
+
+/// The lines of a file that are not empty: passphrases, each of them to be tried.
+///
+/// # Errors
+/// As of [`from_file`].
+pub(super) fn lines_of(path: &Path) -> Result<Vec<Secret>, Error> {
+    let text = read(path)?;
+    let lines: Vec<Secret> = text.reveal().lines().filter(|line| !line.is_empty()).map(Secret::new).collect();
+    if lines.is_empty() { Err(Error::new(format!("there is no passphrase in `{}`", path.display()))) } else { Ok(lines) }
+}
+
+/// Whoever can be asked for passphrases; `None`: nobody.
+pub(super) fn asker() -> Option<Asker> {
+    let means = Means::of_environment();
+    (means != Means::None).then(|| {
+        Asker::new(move |question| means.ask(question).map_err(|error| warn(&format!("no passphrase was given: {error}"))).ok())
+    })
 }
 
 /// A file of secrets.
@@ -156,6 +175,16 @@ mod tests {
             let path = file(directory.path(), text.as_bytes(), 0o600);
             assert_eq!(from_file(&path).expect("a secret").reveal(), secret);
         }
+    }
+
+    #[test]
+    fn a_file_of_passphrases_has_one_in_each_line() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = file(directory.path(), b"first\r\n\n second \n", 0o600);
+        let lines: Vec<String> = lines_of(&path).expect("lines").iter().map(|line| line.reveal().to_owned()).collect();
+        assert_eq!(lines, ["first", " second "]);
+        let report = lines_of(&file(directory.path(), b"\n\n", 0o600)).expect_err("nothing").report();
+        assert!(report.contains("there is no passphrase in"), "{report}");
     }
 
     #[test]

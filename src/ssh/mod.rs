@@ -10,7 +10,7 @@
 //! gatekeeper.rs   our side of a connection: which hosts are let in, why it ended
 //! host_keys.rs    the keys known to a scan
 //! known_hosts.rs  one host's keys in the files of OpenSSH (pure)
-//! auth.rs         which keys to offer, loaded once for the fleet
+//! auth            keys, certificates and passwords, loaded once for the fleet; the login
 //! permissions.rs  whether a file of secrets is open to others
 //! session.rs      Session: connect, then run one script over one channel
 //! ```
@@ -31,7 +31,7 @@ mod wire;
 use std::time::Duration;
 
 pub use algorithms::Algorithms;
-pub use auth::{CredentialError, Credentials, KeySources};
+pub use auth::{Asker, CredentialError, CredentialSources, Credentials, Passwords};
 pub use host_keys::{HostKeySources, HostKeys};
 pub use known_hosts::{HostKey, Known, KnownHosts, KnownHostsError, KnownKey, Warning, fingerprint};
 pub use permissions::open_to_others;
@@ -68,9 +68,9 @@ pub struct Limits {
     pub handshake: Duration,
     /// Asking again a host that turned the connection away, in all. Default 20 s.
     pub retry: Duration,
-    /// The login with key files. Default 15 s.
+    /// The login, without the time that an agent or a password command takes for it. Default 15 s.
     pub auth: Duration,
-    /// The login where the agent holds a key, for it may wait for a person to touch or confirm. Default 60 s.
+    /// One signature of an agent, which may wait for a person to touch or confirm. Default 60 s.
     pub agent: Duration,
     /// Opening the session. Default 15 s.
     pub session: Duration,
