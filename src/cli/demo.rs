@@ -14,6 +14,7 @@ use include_dir::{Dir, include_dir};
 use super::ExitStatus;
 use super::args::{CheckArgs, FailOn, HostKeyArgs, InventoryArgs};
 use super::error::Error;
+use super::login::LoginArgs;
 use super::output::OutputArgs;
 use super::privilege::BecomeArgs;
 use super::scan::{ConnectionArgs, runtime, sweep};
@@ -84,6 +85,7 @@ impl DemoArgs {
             forks: self.forks,
             // The demo is the same whatever configuration of ssh the machine has.
             ssh: SshArgs { ssh_config: Some("none".to_owned()), timeout: Some(Duration::from_secs(3)), ..SshArgs::default() },
+            login: LoginArgs::default(),
             privilege: BecomeArgs::default(),
             host_timeout: Duration::from_secs(60),
             deadline: None,

@@ -9,6 +9,7 @@ mod facts;
 mod generate;
 mod host_keys;
 mod inventory;
+mod login;
 mod output;
 mod plan;
 mod privilege;
@@ -45,7 +46,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Scan the hosts of an inventory, or this machine (`scan local`)
-    Scan(scan::ScanArgs),
+    Scan(Box<scan::ScanArgs>),
     /// Judge recorded hosts again, offline, with today's checks
     Replay(replay::ReplayArgs),
     /// Show what would run where, byte for byte, without contacting any host

@@ -1,6 +1,5 @@
 //! `fleetscan scan`: the main job.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::sync::watch;
 
 use super::args::{CheckArgs, HostKeyArgs, InventoryArgs, save_new_keys, seconds};
 use super::error::Error;
+use super::login::LoginArgs;
 use super::output::{OutputArgs, Reports};
 use super::privilege::BecomeArgs;
 use super::ssh::{self, SshArgs};
@@ -20,7 +20,7 @@ use crate::model::{Connection, Host, ScanEvent};
 use crate::probe::{self, OutputLimits};
 use crate::report::Progress;
 use crate::scan::{self, Cancel, Options, Scanned};
-use crate::ssh::{Credentials, Engine, HostKeys, KeySources};
+use crate::ssh::{Credentials, Engine, HostKeys};
 
 /// Scan the hosts of an inventory, or this machine (`scan local`).
 #[derive(Debug, Args)]
@@ -50,6 +50,8 @@ pub(super) struct ConnectionArgs {
     pub(super) forks: Option<u32>,
     #[command(flatten)]
     pub(super) ssh: SshArgs,
+    #[command(flatten)]
+    pub(super) login: LoginArgs,
     #[command(flatten)]
     pub(super) privilege: BecomeArgs,
     /// Time for one host in all, seconds
@@ -151,16 +153,9 @@ async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error>
     let mut credentials = Credentials::default();
     let mut host_keys = HostKeys::default();
     let resolver = args.ssh.resolver()?;
-    let private_key = args.ssh.private_key.clone();
     if over_ssh > 0 {
         let needs = ssh::needs(&resolver, hosts)?;
-        let files: BTreeSet<PathBuf> = needs.logins.iter().flat_map(|login| login.key_files.iter().cloned()).collect();
-        let sources = KeySources { named: private_key, files: files.into_iter().collect(), ..KeySources::of_environment() };
-        credentials = Credentials::load(&sources).await.map_err(|error| {
-            let hint = error.hint();
-            let error = Error::because("the private key cannot be used", error);
-            hint.into_iter().fold(error, Error::hint)
-        })?;
+        credentials = args.login.load(args.ssh.private_key.as_deref(), &needs.logins).await?;
         host_keys = args.host_keys.load(&needs.identities)?;
     }
     Ok(Options {

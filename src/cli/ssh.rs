@@ -52,8 +52,8 @@ pub(super) struct Needs {
 impl Needs {
     fn note(&mut self, target: &Target) {
         for target in target.way() {
-            // Passwords differ from host to host and need no preparation.
-            let login = Login { password: None, ..target.login.clone() };
+            // What differs from host to host needs no preparation.
+            let login = Login { password: None, host: None, ..target.login.clone() };
             if !self.logins.contains(&login) {
                 self.logins.push(login);
             }

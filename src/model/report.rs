@@ -121,9 +121,9 @@ reasons! {
     HostKeyRevoked = "host_key_revoked" => Untrusted,
     /// The host shows a certificate that does not hold: not for this name, out of its time, or of an authority that is not trusted.
     HostCertificateInvalid = "host_certificate_invalid" => Untrusted,
-    /// There was no key to offer: no agent, no readable key file.
+    /// There was nothing to log in with: no agent, no key file that can be used, no password.
     NoCredentials = "no_credentials" => Denied,
-    /// The server accepted none of the keys that were offered.
+    /// The server accepted none of the keys and passwords that were offered.
     AuthRefused = "auth_refused" => Denied,
     /// The host wants the password changed before it lets the login in.
     PasswordExpired = "password_expired" => Denied,

@@ -275,6 +275,7 @@ fn login(host: &Host, defaults: &Defaults, settings: &Settings) -> Login {
         agent: settings.identity_agent.clone(),
         methods,
         password: host.password.clone(),
+        host: Some(host.name.clone()),
     }
 }
 

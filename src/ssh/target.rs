@@ -103,6 +103,8 @@ pub struct Login {
     pub methods: Vec<Method>,
     /// The password of this host alone; `None`: that of the whole scan, if there is one.
     pub password: Option<Secret>,
+    /// What the inventory calls the host, for the command that is asked for its password; `None`: its address.
+    pub host: Option<String>,
 }
 
 impl Default for Login {
@@ -115,6 +117,7 @@ impl Default for Login {
             agent: AgentSocket::Environment,
             methods: vec![Method::PublicKey, Method::KeyboardInteractive, Method::Password],
             password: None,
+            host: None,
         }
     }
 }
