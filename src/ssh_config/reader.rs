@@ -250,7 +250,8 @@ impl<'a> Reader<'a> {
         let found = match glob::glob_with(&path, options) {
             Ok(found) => found,
             Err(error) => {
-                return self.problem(origin, Complaint::new(format!("`Include`: `{pattern}` is not a pattern of files: {error}")));
+                return self
+                    .problem(origin, Complaint::new(format!("`Include`: `{pattern}` is not a pattern of files: {error}")));
             }
         };
         for entry in found {
