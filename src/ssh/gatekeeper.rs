@@ -217,6 +217,8 @@ fn refusal(
 pub(super) fn trust(standing: &Standing, decision: &Decision) -> KeyTrust {
     match (standing, decision) {
         (_, Decision::Accepted) => KeyTrust::AcceptedNew,
+        // Accepted a moment ago, for another name of the host: which of them came first says nothing.
+        (Standing::Known(key), _) if key.line == 0 => KeyTrust::AcceptedNew,
         (Standing::Known(_), _) => KeyTrust::Known,
         (Standing::Certified(_), _) => KeyTrust::Certificate,
         (Standing::Unknown, _) => KeyTrust::Unknown,

@@ -33,7 +33,8 @@ pub(super) fn fault(certificate: &Certificate, host: &str, now: u64) -> Option<S
         return Some(format!("it expired at {}", time(until)));
     }
     let principals = certificate.valid_principals();
-    // Without names it is good for every host: what its authority meant when it signed it so.
+    // Names may be patterns, as for OpenSSH from 10.3 on. Without names it is good for every host, as for OpenSSH before 10.3 and in PROTOCOL.certkeys: fleets
+    // have such certificates.
     if !principals.is_empty() && !principals.iter().any(|name| matches(name.as_bytes(), host.as_bytes())) {
         return Some(format!("it is for {}, not for `{host}`", listed(principals)));
     }

@@ -322,10 +322,17 @@ impl Expected {
         first
     }
 
-    /// The certificates to ask for, ahead of all keys: only where some authority is known for the host, for nobody else's are of use. Those that hold a key of
-    /// a known kind come first, since a certificate that doesn't hold is as good as the key in it.
+    /// The certificates to ask for, ahead of all keys: where some authority is known for the host, or may be revoked, for nobody else's say anything. Those that
+    /// hold a key of a known kind come first, since a certificate that doesn't hold is as good as the key in it; where no authority is known, they are all.
     pub(super) fn host_certificates(&self, algorithms: &Algorithms) -> Vec<Algorithm> {
-        if self.known.has_authorities() { self.host_keys(algorithms) } else { Vec::new() }
+        let all = self.host_keys(algorithms);
+        let known = self.known.algorithms();
+        match (self.known.has_authorities(), self.known.has_revoked() || self.revoked.is_some()) {
+            (true, _) => all,
+            (false, true) if known.is_empty() => all,
+            (false, true) => all.into_iter().filter(|algorithm| known.contains(&plain_name(algorithm))).collect(),
+            (false, false) => Vec::new(),
+        }
     }
 
     /// What the key that the host shows is worth, and whether it is let in.

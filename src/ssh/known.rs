@@ -159,10 +159,12 @@ impl Known {
         !self.keys.is_empty()
     }
 
-    /// The algorithms of the known keys, each once: what the server must be asked for, or it shows a key that nobody knows.
+    /// The algorithms of the known keys, each once: what the server must be asked for, or it shows a key that nobody knows. A key that is revoked by now is not
+    /// asked for, since the host may have others.
     pub(super) fn algorithms(&self) -> Vec<&'static str> {
         let mut algorithms: Vec<&str> = Vec::new();
-        for key in self.keys.iter().chain(&self.of_bare_name) {
+        let is_revoked = |key: &Arc<KnownKey>| self.revoked.iter().any(|revoked| revoked.blob == key.blob);
+        for key in self.keys.iter().chain(&self.of_bare_name).filter(|key| !is_revoked(key)) {
             if !algorithms.contains(&key.algorithm) {
                 algorithms.push(key.algorithm);
             }
@@ -173,6 +175,11 @@ impl Known {
     /// Whether certificates are of use: some authority signs those of this host.
     pub(super) fn has_authorities(&self) -> bool {
         !self.authorities.is_empty()
+    }
+
+    /// Whether keys are listed that the host must not have, nor the authority that signed its certificate.
+    pub(super) fn has_revoked(&self) -> bool {
+        !self.revoked.is_empty()
     }
 
     /// Adds keys that were accepted while the scan was running.
@@ -287,6 +294,8 @@ mod tests {
         assert!(matches!(judged(&lookup(&files, "web9", 2222), ED25519), Standing::Revoked(_)));
         assert!(matches!(judged(&lookup(&files, "web1", 22), OTHER), Standing::Known(_)));
         assert_eq!(lookup(&files, "web9", 22).algorithms(), [""; 0], "a revoked key is not asked for");
+        let files = self::files(&format!("@revoked * {ED25519}\nweb1 {ED25519}\nweb1 {ECDSA}\n"));
+        assert_eq!(lookup(&files, "web1", 22).algorithms(), ["ecdsa-sha2-nistp256"], "not even where it is known");
     }
 
     #[test]
