@@ -10,7 +10,7 @@ mod script;
 use std::fmt;
 
 pub use script::{
-    Become, Conversation, Listener, PASSWORD_LIMIT, PRIVILEGE, STEP_LIMIT, Script, Step, Stream,
+    Become, Conversation, Exchange, PASSWORD_LIMIT, PASSWORD_PAUSE, PRIVILEGE, Reply, STEP_LIMIT, Script, Step, Stream, Trial,
 };
 
 /// With which rights a command must run to be answered in full.

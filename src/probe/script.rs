@@ -103,7 +103,7 @@ impl Answer {
             return Some("the host's shell cannot hand a password over unseen (its printf is a program)".to_owned());
         }
         if says("no_password") {
-            return Some("the password did not arrive".to_owned());
+            return Some("the password was not sent, for other hosts had not accepted it".to_owned());
         }
         says("rejected").then(|| {
             // The first of these lines is that of the try without a password.
@@ -195,6 +195,16 @@ impl Transcript {
     pub fn answer(&self, id: &str) -> Result<&Answer, Why> {
         let answer = self.answers.get(id).ok_or_else(|| Why::NotAnswered(format!("the step `{id}` has no answer")))?;
         answer.unusable(self.answers.get(PRIVILEGE)).map_or(Ok(answer), Err)
+    }
+
+    /// Whether sudo was given a password and did not accept it.
+    pub fn password_was_rejected(&self) -> bool {
+        self.answers.get(PRIVILEGE).is_some_and(|answer| answer.text().lines().any(|line| line == "rejected"))
+    }
+
+    /// Whether sudo wanted a password that was not sent, since other hosts had not accepted it.
+    pub fn password_was_withheld(&self) -> bool {
+        self.answers.get(PRIVILEGE).is_some_and(|answer| answer.text().lines().any(|line| line == "no_password"))
     }
 
     /// By which rights the steps were asked that need root, of a login that is not root itself. `with_become`: whether the script might ask for them at all.
@@ -407,7 +417,7 @@ impl FrameReader {
                 track.open = None;
             }
             ["Z", "end"] => self.tracks[side].ended = true,
-            // The question for the password stands between words of sudo's.
+            // What is said about the password stands between words of sudo's.
             ["P", ..] => {}
             _ => self.tracks[side].open = None,
         }

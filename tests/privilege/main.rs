@@ -591,3 +591,41 @@ fn this_machine_is_asked_with_a_password_without_ssh() {
     assert!(said.contains("sudo did not accept the password") && said.contains("fleetscan sudoers --only ID"), "{said}");
 }
 
+
+#[test]
+fn a_wrong_password_is_tried_on_three_hosts_one_after_the_other_and_kept_from_the_rest() {
+    let machine = Machine::new();
+    let served = Served::on(&machine);
+    machine.rules("auditor ALL=(root) ALL");
+    let stack = "auth required pam_faillock.so preauth\nauth [success=1 default=ignore] pam_unix.so\n\
+                 auth [default=die] pam_faillock.so authfail\nauth required pam_permit.so\n";
+    fs::write(machine.at("etc/pam.d/common-auth"), stack).expect("written");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let lines: String = (0..6).map(|at| served.inventory_line(&format!("host{at}"), USER, "ansible_become=true")).collect();
+    fs::write(path.join("inventory"), lines).expect("written");
+    fs::write(path.join("known_hosts"), served.known_hosts_line()).expect("written");
+    let scan = |password: &str| {
+        fs::write(path.join("password"), password).expect("written");
+        fs::set_permissions(path.join("password"), fs::Permissions::from_mode(0o600)).expect("permissions");
+        let arguments = ["scan", "-q", "-i", "inventory", "--known-hosts", "known_hosts", "--become-password-file", "password"];
+        let output = fleetscan(&[&arguments[..], &["--only", "acct.empty-password", "-o", "json=report.json"]].concat(), path);
+        let report = report(path);
+        let hosts = report["hosts"].as_array().expect("hosts").clone();
+        (hosts, unwrapped(&output.stderr))
+    };
+    let tally = || common::output(machine.root("faillock").args(["--user", USER])).lines().filter(|line| line.starts_with("20")).count();
+
+    let (hosts, said) = scan("another");
+    assert_eq!(tally(), 3);
+    assert_eq!(said.matches("did not accept the password; it was tried once").count(), 3, "{said}");
+    assert!(said.contains("the password of sudo was not sent to 3 hosts"), "{said}");
+    let details: Vec<&str> = hosts.iter().filter_map(|host| host["findings"][0]["evidence"][0]["text"].as_str()).collect();
+    let count = |phrase: &str| details.iter().filter(|detail| detail.contains(phrase)).count();
+    assert_eq!((count("sudo did not accept the password"), count("was not sent, for other hosts")), (3, 3), "{details:?}");
+
+    common::output(machine.root("faillock").args(["--user", USER, "--reset"]));
+    let (hosts, said) = scan(PASSWORD);
+    assert!(hosts.iter().all(|host| host["privilege"] == "sudo_shell"), "{hosts:?}");
+    assert_eq!(said, "");
+}
