@@ -431,7 +431,8 @@ exit $e"##
 
     /// The commands that it runs as root, for these arguments.
     fn as_root(self, arguments: &[String]) -> Vec<RootCommand> {
-        let exactly = |program: &'static str, words: &[&str]| RootCommand { program, arguments: Arguments::Exactly(owned(words)) };
+        let exactly =
+            |program: &'static str, words: &[&str]| RootCommand { program, arguments: Arguments::Exactly(owned(words)) };
         let ids = |before: &[&str]| RootCommand { program: "docker", arguments: Arguments::ThenIds(owned(before)) };
         match self {
             Self::DockerContainers => vec![

@@ -191,7 +191,9 @@ pub async fn run(
     }
     if withheld > 0 {
         let hosts = if withheld == 1 { "1 host".to_owned() } else { format!("{withheld} hosts") };
-        warnings.push(format!("the password of sudo was not sent to {hosts}: others had not accepted it, and it might lock the account"));
+        warnings.push(format!(
+            "the password of sudo was not sent to {hosts}: others had not accepted it, and it might lock the account"
+        ));
     }
     let reason = left_over.unwrap_or(Reason::Interrupted);
     for (index, host) in waiting {

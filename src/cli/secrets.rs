@@ -17,9 +17,9 @@ const LONGEST_FILE: u64 = 64 << 10;
 /// When there is nobody to ask, and when the answer is empty.
 pub(super) fn ask(prompt: &str) -> Result<Secret, Error> {
     let what = prompt.trim_end_matches([':', ' ']);
-    let secret = rpassword::prompt_password(prompt).map(Secret::new).map_err(|error| {
-        Error::because(format!("nobody could be asked for the {what}"), error).hint("name a file with it")
-    })?;
+    let secret = rpassword::prompt_password(prompt)
+        .map(Secret::new)
+        .map_err(|error| Error::because(format!("nobody could be asked for the {what}"), error).hint("name a file with it"))?;
     if secret.reveal().is_empty() { Err(Error::new(format!("the {what} that was given is empty"))) } else { Ok(secret) }
 }
 

@@ -102,7 +102,7 @@ pub struct Script {
 /// What both shells know, the login's and root's. No `'` in it: it stands between two. `@NONCE@` is replaced.
 ///
 /// Frames: `\n@NONCE B ID` on both streams before a step, `\n@NONCE E ID EXIT STATE` on both after it, `\n@NONCE Z` on both at the end; and `\n@NONCE P ask`
-/// where the script waits for the password, `\n@NONCE P accepted` or `rejected` when sudo has looked at it. The nonce is random, comes over the encrypted channel and is in no argument, no environment and no file, so
+/// where the script waits for the password, `\n@NONCE P accepted`, `rejected` or, where sudo did not look at it, `refused`. The nonce is random, comes over the encrypted channel and is in no argument, no environment and no file, so
 /// nothing that a command prints can contain it. For the same reason only commands of the shell itself handle it: printf is a program in some.
 ///
 /// V is what stands before a command to make it root's, empty where there is nothing of the kind; W the password, empty where none is needed.
@@ -266,7 +266,7 @@ o=$({ /bin/sh -c 'echo "$$"; exec sudo -k -S -p "fleetscan
 " -- /bin/sh -c "echo fleetscan-accepted; exec id"' <&3 2>&1 | heard; } 2>/dev/null)
 say "$o" >&2
 case $o in
-*rejected) ;;
+*rejected|*'ncorrect password'*) o=rejected ;;
 *'uid=0('*)
 mark P accepted
 { say "$W"; say ''; whole; } 2>/dev/null | sudo -k -S -p '' -- /bin/sh -c 'read -r x; exec /bin/sh -s'
@@ -275,10 +275,11 @@ return 1 ;;
 *fleetscan-accepted*|*'is not allowed to execute'*|*'is not in the sudoers'*|*' may not run sudo'*)
 mark P accepted
 return 1 ;;
+*) o=refused ;;
 esac
 W=
-mark P rejected
-echo rejected
+mark P "$o"
+echo "$o"
 return 1
 }
 # rise: asks the steps in O and in R.
@@ -345,8 +346,7 @@ impl Script {
             let within = |steps: Vec<&Step>| asked(&mut steps.into_iter(), quote_within).replace('\'', r"'\''");
             let (others, rooted) = (within(others), within(rooted));
             let password = if with.asks_for_password() { "yes" } else { "no" };
-            let rise =
-                RISE.replace("@PROGRAMS@", with.programs()).replace("@PASSWORD@", password).replace("@ROOT@", root);
+            let rise = RISE.replace("@PROGRAMS@", with.programs()).replace("@PASSWORD@", password).replace("@ROOT@", root);
             let streams = if with.asks_for_password() { "3<&0 </dev/null" } else { "</dev/null" };
             format!(
                 "F='\n{shared}'\nO='\n{others}'\nR='\n{rooted}'\nmain() {{\neval \"$F\"\n{rise}{own}rise\nmark Z end\n}}\n\
@@ -489,6 +489,7 @@ impl<'a> Exchange<'a> {
                 b"ask" => asked = true,
                 b"accepted" => self.settle(&mut state, Some(true)),
                 b"rejected" => self.settle(&mut state, Some(false)),
+                b"refused" => self.settle(&mut state, None),
                 _ => {}
             }
             state.tail.drain(..begin + length);

@@ -186,11 +186,7 @@ fn containers(text: &str, answer: &Answer) -> Result<Vec<Inspected>, Why> {
         let refusal = answer.refusal();
         let complaint = refusal.clone().unwrap_or_else(|| answer.complaint());
         let what = format!("`docker inspect` says nothing of the container {}: {complaint}", short(id));
-        return Err(if answer.was_denied() || refusal.is_some() {
-            Why::NeedsRoot(what)
-        } else {
-            Why::ProbeFailed(what)
-        });
+        return Err(if answer.was_denied() || refusal.is_some() { Why::NeedsRoot(what) } else { Why::ProbeFailed(what) });
     }
     let hosts = on_host_network(&containers);
     for container in &mut containers {

@@ -72,7 +72,9 @@ fn paths(program: &str) -> Vec<String> {
 
 /// Whether the words mean themselves in a rule and in a regular expression, but for `.` and `:`.
 fn plain(words: &[String]) -> bool {
-    words.iter().all(|word| !word.is_empty() && word.chars().all(|letter| letter.is_ascii_alphanumeric() || "-/.:".contains(letter)))
+    words
+        .iter()
+        .all(|word| !word.is_empty() && word.chars().all(|letter| letter.is_ascii_alphanumeric() || "-/.:".contains(letter)))
 }
 
 /// Arguments as sudoers(5) wants them. sudo joins the words of a call with spaces and compares the whole with a shell pattern, so a space within a word and

@@ -88,7 +88,11 @@ impl Answer {
         };
         let line = text.lines().map(str::trim).find(|line| refused(line))?;
         // What doas calls it is not what helps: there is nowhere to type a password.
-        let advice = if line.starts_with("doas: Auth") { " (it takes a password from a terminal only; its rule needs `nopass`)" } else { "" };
+        let advice = if line.starts_with("doas: Auth") {
+            " (it takes a password from a terminal only; its rule needs `nopass`)"
+        } else {
+            ""
+        };
         Some(format!("{line}{advice}"))
     }
 
@@ -105,15 +109,15 @@ impl Answer {
         if says("no_password") {
             return Some("the password was not sent, for other hosts had not accepted it".to_owned());
         }
-        says("rejected").then(|| {
-            // The first of these lines is that of the try without a password.
-            let rest = String::from_utf8_lossy(&self.stderr);
-            let told = |line: &&str| {
-                !line.is_empty() && !line.ends_with("rejected") && !line.contains("try again") && !line.contains("a password is required")
-            };
-            let told = rest.lines().map(str::trim).find(told).map(|line| format!(" ({line})")).unwrap_or_default();
-            format!("sudo did not accept the password{told}")
-        })
+        // The first of these lines is that of the try without a password.
+        let rest = String::from_utf8_lossy(&self.stderr);
+        let dull = ["try again", "a password is required", "authentication is required", "ssword: ", "[sudo: ", "rejected"];
+        let told = |line: &&str| !line.is_empty() && !dull.iter().any(|words| line.contains(words));
+        let told = rest.lines().map(str::trim).find(told).map(|line| format!(" ({line})")).unwrap_or_default();
+        if says("refused") {
+            return Some(format!("sudo refused before it looked at the password{told}"));
+        }
+        says("rejected").then(|| format!("sudo did not accept the password{told}"))
     }
 
     /// The first line of standard error that says something.
@@ -212,7 +216,7 @@ impl Transcript {
     /// Rules that name commands are told from no rules by what became of the commands.
     pub fn privilege(&self, steps: &[Step], with_become: bool) -> Privilege {
         let words = self.answers.get(PRIVILEGE).map(Answer::text);
-        let word = words.as_deref().and_then(|text| text.lines().filter_map(Privilege::of).last());
+        let word = words.as_deref().and_then(|text| text.lines().filter_map(Privilege::of).next_back());
         let by_command = match word {
             Some(privilege @ (Privilege::Sudo | Privilege::Doas)) => privilege,
             Some(privilege) => return privilege,

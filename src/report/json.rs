@@ -71,11 +71,7 @@ pub(super) fn write(report: &FleetReport, journal: &Journal, out: &mut dyn io::W
     )?;
     list(out, "hosts", journal.lines().map(|line| line.map_err(WriteError::Journal)))?;
     let gaps = report.privilege_gaps();
-    list(
-        out,
-        "privilege_gaps",
-        gaps.iter().map(|gap| serde_json::to_vec(gap).map_err(|error| WriteError::Io(error.into()))),
-    )?;
+    list(out, "privilege_gaps", gaps.iter().map(|gap| serde_json::to_vec(gap).map_err(|error| WriteError::Io(error.into()))))?;
     out.write_all(b"\"summary\": ")?;
     serde_json::to_writer(&mut *out, &Summary::of(report)).map_err(io::Error::from)?;
     out.write_all(b"\n}\n")?;

@@ -70,10 +70,9 @@ impl Machine {
             fs::create_dir(machine.at(name)).expect("a directory");
             fs::set_permissions(machine.at(name), fs::Permissions::from_mode(mode)).expect("permissions");
         }
-        for (file, line) in [
-            ("etc/passwd", format!("{USER}:x:{ID}:{ID}::/:/bin/sh\n")),
-            ("etc/group", format!("{USER}:x:{ID}:\n")),
-        ] {
+        for (file, line) in
+            [("etc/passwd", format!("{USER}:x:{ID}:{ID}::/:/bin/sh\n")), ("etc/group", format!("{USER}:x:{ID}:\n"))]
+        {
             let text = fs::read_to_string(machine.at(file)).expect(file);
             fs::write(machine.at(file), text + &line).expect(file);
         }
@@ -208,7 +207,8 @@ impl Machine {
 /// A password as /etc/shadow has it.
 fn hashed(password: &str) -> String {
     let mut command = Command::new(program("openssl", "openssl"));
-    let mut child = command.args(["passwd", "-6", "-stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("openssl");
+    let mut child =
+        command.args(["passwd", "-6", "-stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("openssl");
     let mut stdin: ChildStdin = child.stdin.take().expect("stdin");
     stdin.write_all(password.as_bytes()).expect("taken");
     drop(stdin);
@@ -262,7 +262,9 @@ impl Served {
     pub(crate) fn inventory_line(&self, name: &str, user: &str, variables: &str) -> String {
         let key = self.user_key.display();
         let port = self.port.number;
-        format!("{name} ansible_host=127.0.0.1 ansible_port={port} ansible_user={user} ansible_ssh_private_key_file={key} {variables}\n")
+        format!(
+            "{name} ansible_host=127.0.0.1 ansible_port={port} ansible_user={user} ansible_ssh_private_key_file={key} {variables}\n"
+        )
     }
 }
 

@@ -35,13 +35,17 @@ const WITH_PASSWORD: Become = Become::Sudo { password: true, or_doas: true };
 fn steps() -> Vec<Step> {
     vec![
         Step::new("id", ReadOnlyCommand::new(Program::Id, &["-u"], Rights::Any).expect("permitted")),
-        Step::new("shadow", ReadOnlyCommand::new(Program::Grep, &["-H", "^root:", "/etc/shadow"], Rights::Root).expect("permitted")),
+        Step::new(
+            "shadow",
+            ReadOnlyCommand::new(Program::Grep, &["-H", "^root:", "/etc/shadow"], Rights::Root).expect("permitted"),
+        ),
         Step::new("docker", ReadOnlyCommand::fragment::<&str>(Fragment::DockerRoot, &[], Rights::Docker).expect("permitted")),
     ]
 }
 
 /// The rules for exactly those.
-const EXACTLY: &str = r"/usr/bin/grep -H ^root\: /etc/shadow, /usr/local/bin/docker -H unix\:///run/docker.sock info --format {{.DockerRootDir}}";
+const EXACTLY: &str =
+    r"/usr/bin/grep -H ^root\: /etc/shadow, /usr/local/bin/docker -H unix\:///run/docker.sock info --format {{.DockerRootDir}}";
 
 /// A client of Docker that says who runs it, and starts no other program for that.
 fn docker(machine: &Machine) {
@@ -122,8 +126,19 @@ fn a_login_without_the_right_is_told_why_and_answers_the_rest_in_every_shell() {
         ("no rule", "", None, "a password is required"),
         ("a password that nobody gave", "auditor ALL=(ALL) ALL", None, "a password is required"),
         ("another password", "auditor ALL=(ALL) ALL", Some("another"), "sudo did not accept the password"),
-        ("the password of somebody else", "Defaults targetpw\nauditor ALL=(ALL) ALL", Some(PASSWORD), "sudo did not accept the password"),
+        (
+            "the password of somebody else",
+            "Defaults targetpw\nauditor ALL=(ALL) ALL",
+            Some(PASSWORD),
+            "sudo did not accept the password",
+        ),
         ("a terminal", "Defaults requiretty\nauditor ALL=(ALL) NOPASSWD: ALL", None, "you must have a tty"),
+        (
+            "a terminal, with a password",
+            "Defaults requiretty\nauditor ALL=(ALL) ALL",
+            Some(PASSWORD),
+            "sudo refused before it looked at the password (sudo: sorry, you must have a tty to run sudo)",
+        ),
         ("no rule, with a password", "", Some(PASSWORD), "auditor is not in the sudoers file"),
         ("a rule for something else", "auditor ALL=(ALL) /bin/true", Some(PASSWORD), "is not allowed to execute"),
     ];
@@ -272,7 +287,11 @@ fn a_command_of_roots_that_hangs_is_ended_at_its_limit_in_every_shell() {
             machine.rules(&format!("auditor ALL=(root) {rule}"));
             let with = if password.is_some() { WITH_PASSWORD } else { ANY };
             let transcript = machine.ask(&Script::new(NONCE, &steps, with), password);
-            assert!(matches!(transcript.answer("hang"), Err(Why::TimedOut(_))), "{shell}: {rule}: {:?}", transcript.answer("hang"));
+            assert!(
+                matches!(transcript.answer("hang"), Err(Why::TimedOut(_))),
+                "{shell}: {rule}: {:?}",
+                transcript.answer("hang")
+            );
             assert_answered(&transcript, &format!("{shell}: {rule}"));
         }
         // doas becomes the command, which only root can end: nothing is asked after it, for it might still speak.
@@ -328,7 +347,8 @@ fn verdicts(directory: &Path) -> BTreeMap<String, BTreeMap<String, String>> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let of = |host: &Value| {
-        let verdict = |finding: &Value| (word(&finding["check"]), format!("{} {}", word(&finding["verdict"]), word(&finding["reason"])));
+        let verdict =
+            |finding: &Value| (word(&finding["check"]), format!("{} {}", word(&finding["verdict"]), word(&finding["reason"])));
         (word(&host["name"]), list(&host["findings"]).iter().map(verdict).collect())
     };
     list(&report["hosts"]).iter().map(of).collect()
@@ -371,7 +391,10 @@ fn the_printed_rules_give_the_verdicts_of_root_and_visudo_likes_them() {
     let (root, rules) = (&hosts["as-root"], &hosts["by-rules"]);
     assert!(root.len() > 200, "{}", text(&scanned.stderr));
     // Which file a daemon was started from is the one thing that no rule can let a login see; where there is no daemon, nothing is.
-    let by_rules = differences_between(root, rules).into_iter().filter(|line| !line.starts_with("docker.version.restart-pending: ")).collect::<Vec<_>>();
+    let by_rules = differences_between(root, rules)
+        .into_iter()
+        .filter(|line| !line.starts_with("docker.version.restart-pending: "))
+        .collect::<Vec<_>>();
     assert_eq!(by_rules, Vec::<String>::new());
     let report = report(directory.path());
     let privileges: Vec<&str> = (0..3).filter_map(|at| report["hosts"][at]["privilege"].as_str()).collect();
@@ -416,7 +439,10 @@ fn the_printed_rules_permit_every_command_of_the_script_and_no_other() {
     let mut facts = checks.facts();
     facts.extend(scan::base_facts());
     let plan = probe::plan(&facts).expect("known facts");
-    assert!(plan.steps().iter().all(|step| !step.id.ends_with("-others")), "the usual paths in probe/files.rs lack one that a check wants");
+    assert!(
+        plan.steps().iter().all(|step| !step.id.ends_with("-others")),
+        "the usual paths in probe/files.rs lack one that a check wants"
+    );
     let commands = root_commands(&plan);
     assert!(commands.len() > 20);
 
@@ -450,29 +476,52 @@ fn the_printed_rules_permit_every_command_of_the_script_and_no_other() {
                 let with = |ids: &[String]| [words.clone(), ids.to_vec()].concat();
                 let good = vec![with(&[id("a")]), with(&[id("0"), id("f"), id("9")])];
                 let short = id("a")[1..].to_owned();
-                (good, vec![with(&[]), with(&[short]), with(&[id("g")]), with(&["--help".to_owned(), id("a")]), with(&["web".to_owned()])])
+                (
+                    good,
+                    vec![
+                        with(&[]),
+                        with(&[short]),
+                        with(&[id("g")]),
+                        with(&["--help".to_owned(), id("a")]),
+                        with(&["web".to_owned()]),
+                    ],
+                )
             }
         };
         for (wanted, all) in [("yes", words), ("no", others)] {
             for words in all {
-                let line = [path.clone()].into_iter().chain(words).map(|word| fleetscan::command::quote(&word)).collect::<Vec<_>>().join(" ");
+                let line = [path.clone()]
+                    .into_iter()
+                    .chain(words)
+                    .map(|word| fleetscan::command::quote(&word))
+                    .collect::<Vec<_>>()
+                    .join(" ");
                 quoted.push((wanted, command.arguments.clone(), line));
             }
         }
     }
-    let as_login = format!("setpriv --reuid=4242 --regid=4242 --clear-groups env -i PATH=/usr/bin:/bin");
+    let as_login = "setpriv --reuid=4242 --regid=4242 --clear-groups env -i PATH=/usr/bin:/bin";
     for (wanted, arguments, line) in &quoted {
         script.push_str(&format!("{as_login} sudo -k -n -l -- {line} >/dev/null 2>&1 && may=yes || may=no\n"));
         script.push_str(&format!("[ $may = {wanted} ] || printf '%s\\n' \"sudo: $may:\" {}\n", fleetscan::command::quote(line)));
         if matches!(arguments, Arguments::Exactly(_)) {
             script.push_str(&format!("{as_login} cat /dev/null; may=$({as_login} doas -C /etc/doas.conf {line} 2>&1) || :\n"));
             let answer = if *wanted == "yes" { "permit nopass" } else { "deny" };
-            script.push_str(&format!("[ \"$may\" = '{answer}' ] || printf '%s\\n' \"doas: $may:\" {}\n", fleetscan::command::quote(line)));
+            script.push_str(&format!(
+                "[ \"$may\" = '{answer}' ] || printf '%s\\n' \"doas: $may:\" {}\n",
+                fleetscan::command::quote(line)
+            ));
         }
     }
     fs::set_permissions(machine.at("etc/doas.conf"), fs::Permissions::from_mode(0o444)).expect("permissions");
-    let mut child =
-        machine.root("/bin/bash").arg("-s").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a shell");
+    let mut child = machine
+        .root("/bin/bash")
+        .arg("-s")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a shell");
     child.stdin.take().expect("stdin").write_all(script.as_bytes()).expect("taken");
     let output = child.wait_with_output().expect("it ends");
     let said = text(&output.stdout) + &text(&output.stderr);
@@ -486,11 +535,20 @@ fn the_rules_bear_the_digest_of_the_plan_and_are_fewer_for_fewer_checks() {
     for only in ["*", "acct.empty-password"] {
         let rules = run(&["sudoers", "--only", only]);
         let plan = run(&["plan", "-i", "web01,", "-b", "--only", only]);
-        let digest = |text: &str| text.lines().find_map(|line| line.strip_prefix("# sha256 ").map(str::to_owned)).expect("a digest");
+        let digest =
+            |text: &str| text.lines().find_map(|line| line.strip_prefix("# sha256 ").map(str::to_owned)).expect("a digest");
         assert_eq!(digest(&rules), digest(&plan));
     }
-    let all: Vec<String> = run(&["sudoers"]).lines().filter(|line| line.starts_with("    ")).map(|line| line.trim_end_matches(", \\").to_owned()).collect();
-    let few: Vec<String> = run(&["sudoers", "--only", "acct.empty-password"]).lines().filter(|line| line.starts_with("    ")).map(|line| line.trim_end_matches(", \\").to_owned()).collect();
+    let all: Vec<String> = run(&["sudoers"])
+        .lines()
+        .filter(|line| line.starts_with("    "))
+        .map(|line| line.trim_end_matches(", \\").to_owned())
+        .collect();
+    let few: Vec<String> = run(&["sudoers", "--only", "acct.empty-password"])
+        .lines()
+        .filter(|line| line.starts_with("    "))
+        .map(|line| line.trim_end_matches(", \\").to_owned())
+        .collect();
     assert_eq!(few, ["    /usr/bin/grep -H . /etc/shadow /etc/gshadow", "    /bin/grep -H . /etc/shadow /etc/gshadow"]);
     assert!(few.iter().all(|rule| all.contains(rule)), "rules for one check are among those for all");
     let none = run(&["sudoers", "--only", "acct.uid0-duplicate"]);
@@ -513,7 +571,8 @@ fn the_password_is_nowhere_but_on_its_way() {
     fs::write(path.join("inventory"), lines).expect("written");
     fs::write(path.join("known_hosts"), served.known_hosts_line()).expect("written");
     fs::write(path.join("password"), format!("{password}\n")).expect("written");
-    let arguments = ["-vv", "scan", "-i", "inventory", "-l", "asked", "--known-hosts", "known_hosts", "--become-password-file", "password"];
+    let arguments =
+        ["-vv", "scan", "-i", "inventory", "-l", "asked", "--known-hosts", "known_hosts", "--become-password-file", "password"];
     let outputs = ["-o", "json=report.json", "-o", "csv=findings.csv", "--record", "recorded"];
 
     // A file that others can read is no secret.
@@ -580,8 +639,10 @@ fn this_machine_is_asked_with_a_password_without_ssh() {
     fs::set_permissions(directory.join("password"), fs::Permissions::from_mode(0o600)).expect("permissions");
     let scan = |password: &str| {
         fs::write(directory.join("password"), password).expect("written");
-        let arguments = ["scan", "local", "-q", "-b", "--only", "acct.*", "--become-password-file", "password", "-o", "json=report.json"];
-        let output = machine.login(directory.join("fleetscan")).args(arguments).current_dir(&directory).output().expect("it runs");
+        let arguments =
+            ["scan", "local", "-q", "-b", "--only", "acct.*", "--become-password-file", "password", "-o", "json=report.json"];
+        let output =
+            machine.login(directory.join("fleetscan")).args(arguments).current_dir(&directory).output().expect("it runs");
         (report(&directory)["hosts"][0]["privilege"].as_str().unwrap_or_default().to_owned(), unwrapped(&output.stdout))
     };
     let (privilege, said) = scan(PASSWORD);
@@ -590,7 +651,6 @@ fn this_machine_is_asked_with_a_password_without_ssh() {
     assert_eq!(privilege, "user");
     assert!(said.contains("sudo did not accept the password") && said.contains("fleetscan sudoers --only ID"), "{said}");
 }
-
 
 #[test]
 fn a_wrong_password_is_tried_on_three_hosts_one_after_the_other_and_kept_from_the_rest() {
@@ -614,7 +674,8 @@ fn a_wrong_password_is_tried_on_three_hosts_one_after_the_other_and_kept_from_th
         let hosts = report["hosts"].as_array().expect("hosts").clone();
         (hosts, unwrapped(&output.stderr))
     };
-    let tally = || common::output(machine.root("faillock").args(["--user", USER])).lines().filter(|line| line.starts_with("20")).count();
+    let tally =
+        || common::output(machine.root("faillock").args(["--user", USER])).lines().filter(|line| line.starts_with("20")).count();
 
     let (hosts, said) = scan("another");
     assert_eq!(tally(), 3);
