@@ -9,7 +9,9 @@ mod script;
 
 use std::fmt;
 
-pub use script::{Become, Conversation, Listener, PASSWORD_LIMIT, PRIVILEGE, STEP_LIMIT, Script, Step, Stream};
+pub use script::{
+    Become, Conversation, Exchange, PASSWORD_LIMIT, PASSWORD_PAUSE, PRIVILEGE, Reply, STEP_LIMIT, Script, Step, Stream, Trial,
+};
 
 /// With which rights a command must run to be answered in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

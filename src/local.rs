@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::command::{Conversation, PASSWORD_LIMIT, Stream};
+use crate::command::{Conversation, Exchange, PASSWORD_LIMIT, PASSWORD_PAUSE, Reply, Stream};
 use crate::model::{Failure, Reason};
 
 /// How long the streams may stay open after the shell has ended.
@@ -61,18 +61,22 @@ pub async fn run(
         return Err(Failure::new(Reason::InternalError, "the shell has no streams"));
     };
     // Beside the reading, or each side could wait for the other to take what it has.
+    let exchange = &Exchange::new(conversation);
     let (ask, asked) = oneshot::channel();
     let feeding = async move {
         let _ = input.write_all(conversation.script.text().as_bytes()).await;
-        if let Some(reply) = conversation.reply()
-            && asked.await.is_ok()
-        {
-            let _ = input.write_all(&reply).await;
+        if exchange.may_ask() && asked.await.is_ok() {
+            let password = loop {
+                match exchange.reply() {
+                    Reply::Say(password) => break password,
+                    Reply::Wait => sleep(PASSWORD_PAUSE).await,
+                }
+            };
+            let _ = input.write_all(&password).await;
             sleep(PASSWORD_LIMIT).await;
         }
     };
     let mut ask = Some(ask);
-    let mut listener = conversation.listen();
     let reading = async {
         let end = Instant::now() + limit;
         let mut until = end;
@@ -95,7 +99,7 @@ pub async fn run(
             match bytes {
                 Ok([]) => open[usize::from(stream == Stream::Stderr)] = false,
                 Ok(bytes) => {
-                    if stream == Stream::Stdout && ask.is_some() && listener.hears(bytes) {
+                    if stream == Stream::Stdout && exchange.may_ask() && exchange.hears(bytes) {
                         ask.take().map(|ask| ask.send(()));
                     }
                     if !sink(stream, bytes) {

@@ -4,7 +4,7 @@
 //! afterwards. A task per host, never a process or a thread: a panic in one host's parser ends that task and becomes that host's row.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::check::{Check, CheckSet};
-use crate::command::{Become, Conversation, Script, Stream};
+use crate::command::{Become, Conversation, Script, Stream, Trial};
 use crate::journal::{Journal, JournalError};
 use crate::local;
 use crate::model::{
@@ -93,6 +93,23 @@ struct Shared {
     checks: CheckSet,
     plan: Plan,
     options: Options,
+    trials: Trials,
+}
+
+/// The passwords of sudo that were sent, each with what came of it.
+#[derive(Default)]
+struct Trials(Mutex<Vec<(Secret, Arc<Trial>)>>);
+
+impl Trials {
+    fn of(&self, password: &Secret) -> Arc<Trial> {
+        let mut trials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, trial)) = trials.iter().find(|(known, _)| known == password) {
+            return trial.clone();
+        }
+        let trial = Arc::new(Trial::default());
+        trials.push((password.clone(), trial.clone()));
+        trial
+    }
 }
 
 /// Scans hosts and writes a row for each into the journal, in the order in which they finish.
@@ -114,7 +131,7 @@ pub async fn run(
     events(ScanEvent::Started { hosts: hosts.len(), checks: checks.checks().len() });
     let deadline = options.deadline.map(|after| tokio::time::Instant::from_std(started + after));
     let forks = options.forks.max(1);
-    let shared = Arc::new(Shared { checks, plan, options });
+    let shared = Arc::new(Shared { checks, plan, options, trials: Trials::default() });
     let (stop, stopped) = watch::channel(None::<Reason>);
     let mut cancel = Following { cancel, last: Cancel::No };
     let mut waiting = hosts.into_iter().enumerate();
@@ -122,6 +139,7 @@ pub async fn run(
     let mut tasks: JoinSet<Done> = JoinSet::new();
     let mut running: std::collections::HashMap<tokio::task::Id, (usize, Host)> = std::collections::HashMap::new();
     let mut warnings = Vec::new();
+    let mut withheld = 0;
     let mut interrupted = false;
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     loop {
@@ -136,8 +154,9 @@ pub async fn run(
         }
         tokio::select! {
             Some(done) = tasks.join_next_with_id() => {
-                let (row, warning) = finished(done, &mut running);
-                warnings.extend(warning);
+                let Done { row, warnings: of_host, withheld: from_host } = finished(done, &mut running);
+                warnings.extend(of_host);
+                withheld += usize::from(from_host);
                 if let Err(error) = finish(row, journal, &mut report, events) {
                     if left_over.is_none() {
                         warnings.push(with_causes(&error));
@@ -167,6 +186,12 @@ pub async fn run(
             }
         }
     }
+    if withheld > 0 {
+        let hosts = if withheld == 1 { "1 host".to_owned() } else { format!("{withheld} hosts") };
+        warnings.push(format!(
+            "the password of sudo was not sent to {hosts}: others had not accepted it, and it might lock the account"
+        ));
+    }
     let reason = left_over.unwrap_or(Reason::Interrupted);
     for (index, host) in waiting {
         let row = row(&shared.options, index, &host, Outcome::without_answers(reason, "the scan ended before this host's turn"));
@@ -187,8 +212,13 @@ pub fn rules(checks: &CheckSet) -> Vec<Vec<String>> {
     checks.checks().iter().map(of).collect()
 }
 
-/// A host's row, and a warning where its recording failed.
-type Done = (HostReport, Option<String>);
+/// What came of a host.
+struct Done {
+    row: HostReport,
+    warnings: Vec<String>,
+    /// Whether the password was kept from it.
+    withheld: bool,
+}
 
 fn finish(
     row: HostReport,
@@ -206,7 +236,7 @@ fn finish(
 fn finished(
     done: Result<(tokio::task::Id, Done), JoinError>,
     running: &mut std::collections::HashMap<tokio::task::Id, (usize, Host)>,
-) -> (HostReport, Option<String>) {
+) -> Done {
     match done {
         Ok((id, row)) => {
             running.remove(&id);
@@ -222,7 +252,8 @@ fn finished(
                 Err(error) => error.to_string(),
             };
             let outcome = Outcome::without_answers(Reason::InternalError, format!("please report this: {what}"));
-            (bare_row(index, &host, host.address.clone(), outcome), None)
+            let row = bare_row(index, &host, host.address.clone(), outcome);
+            Done { row, warnings: Vec::new(), withheld: false }
         }
     }
 }
@@ -259,15 +290,18 @@ impl Following {
 /// One host's story, top to bottom.
 async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch::Receiver<Option<Reason>>) -> Done {
     let begun = Instant::now();
-    let Shared { checks, plan, options } = &*shared;
+    let Shared { checks, plan, options, trials } = &*shared;
     let with = options.become_of(&host);
     let script = Script::new(&nonce(), plan.steps(), with);
     let mut row = row(options, index, &host, Outcome::scanned());
 
     let mut reader = FrameReader::new(&script, options.output);
     let witness = Witness::default();
+    let password = options.become_password_of(&host);
+    let trial = password.map(|password| trials.of(password));
+    let conversation = Conversation { script: &script, password, trial: trial.as_deref() };
     let ended = tokio::select! {
-        ended = converse(&host, options, &script, &witness, &mut reader) => ended,
+        ended = converse(&host, options, conversation, &witness, &mut reader) => ended,
         () = tokio::time::sleep(options.host_timeout) => {
             Err(Failure::new(Reason::HostTimeout, format!("not done after {} s", options.host_timeout.as_secs())))
         }
@@ -282,8 +316,12 @@ async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch:
         judge(&mut row, checks, plan, &answers, with != Become::No);
     }
     row.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let warning = options.record.as_ref().and_then(|directory| record(directory, &row, &answers, with));
-    (row, warning)
+    let mut warnings = Vec::new();
+    if answers.password_was_rejected() {
+        warnings.push(format!("sudo on `{}` did not accept the password; it was tried once", row.name));
+    }
+    warnings.extend(options.record.as_ref().and_then(|directory| record(directory, &row, &answers, with)));
+    Done { row, warnings, withheld: answers.password_was_withheld() }
 }
 
 /// What the checks say of answers, wherever they came from. The one way from a transcript to findings: a scan, a replay and the demo all take it.
@@ -302,12 +340,11 @@ pub fn judge(row: &mut HostReport, checks: &CheckSet, plan: &Plan, answers: &Tra
 async fn converse(
     host: &Host,
     options: &Options,
-    script: &Script,
+    conversation: Conversation<'_>,
     witness: &Witness,
     reader: &mut FrameReader,
 ) -> Result<(), Failure> {
     let mut sink = |stream: Stream, bytes: &[u8]| reader.feed(stream, bytes);
-    let conversation = Conversation { script, password: options.become_password_of(host) };
     match host.connection {
         Connection::Local => local::run(conversation, options.host_timeout, &mut sink).await,
         Connection::Ssh => {

@@ -75,19 +75,30 @@ fn inspects(commands: &[RootCommand]) -> bool {
 }
 
 fn as_sudo(commands: &[RootCommand], user: &str, text: &mut String) {
-    if inspects(commands) {
+    let (inspect, exact): (Vec<&RootCommand>, Vec<&RootCommand>) =
+        commands.iter().partition(|command| matches!(command.arguments, Arguments::ThenIds(_)));
+    let user = escaped(user);
+    let mut block = |alias: &str, commands: &[&RootCommand]| {
+        let rules: Vec<String> = commands.iter().flat_map(|command| sudo_rule(command)).collect();
+        let _ = writeln!(text, "\nCmnd_Alias {alias} = \\\n    {}", rules.join(", \\\n    "));
+        // None of them needs another program, or anything of the login's own environment and home.
+        let _ = writeln!(text, "Defaults!{alias} noexec, env_reset, !setenv, always_set_home");
+        // For sudo on a host where sudoers asks for a terminal. sudo-rs knows no such setting, and would complain.
+        let _ = writeln!(text, "# Where sudoers says `Defaults requiretty`: Defaults!{alias} !requiretty");
+        let _ = writeln!(text, "{user} ALL = (root) NOPASSWD: {alias}");
+    };
+    if !exact.is_empty() {
+        block("FLEETSCAN", &exact);
+    }
+    if !inspect.is_empty() {
+        block("FLEETSCAN_INSPECT", &inspect);
         let _ = writeln!(
             text,
-            "# The rules with `^...$` (docker inspect, of ids only) need sudo 1.9.10 or later. With an older one they permit nothing, and\n\
-             # {INSPECTED} stay unknown, unless the\n\
-             # login is in the group that owns the Docker socket, which is as good as root."
+            "# The rules of FLEETSCAN_INSPECT take ids and nothing else, by a regular expression, which sudo knows since 1.9.10. An older one takes it\n\
+             # for words that nobody calls; for sudo-rs, leave the lines out. There, {INSPECTED}\n\
+             # stay unknown, unless the login is in the group that owns the Docker socket, which is as good as root."
         );
     }
-    let rules: Vec<String> = commands.iter().flat_map(sudo_rule).collect();
-    let _ = writeln!(text, "\nCmnd_Alias FLEETSCAN = \\\n    {}", rules.join(", \\\n    "));
-    // None of them needs a terminal, another program, or anything of the login's own environment and home.
-    let _ = writeln!(text, "Defaults!FLEETSCAN !requiretty, noexec, env_reset, !setenv, always_set_home");
-    let _ = writeln!(text, "{} ALL = (root) NOPASSWD: FLEETSCAN", escaped(user));
 }
 
 fn as_doas(commands: &[RootCommand], user: &str, text: &mut String) {

@@ -3,7 +3,8 @@
 //! What a login may do is known on the host only, so the script itself chooses, the cheapest way first: nothing for root; one shell of root's for all
 //! commands, where sudo or doas gives one; else each command by itself, word for word the same each time, so that a rule can name it.
 
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::{ReadOnlyCommand, Rights, quote};
 use crate::model::{BecomeMethod, Secret};
@@ -101,7 +102,7 @@ pub struct Script {
 /// What both shells know, the login's and root's. No `'` in it: it stands between two. `@NONCE@` is replaced.
 ///
 /// Frames: `\n@NONCE B ID` on both streams before a step, `\n@NONCE E ID EXIT STATE` on both after it, `\n@NONCE Z` on both at the end; and `\n@NONCE P ask`
-/// where the script waits for the password. The nonce is random, comes over the encrypted channel and is in no argument, no environment and no file, so
+/// where the script waits for the password, `\n@NONCE P accepted`, `rejected` or, where sudo did not look at it, `refused`. The nonce is random, comes over the encrypted channel and is in no argument, no environment and no file, so
 /// nothing that a command prints can contain it. For the same reason only commands of the shell itself handle it: printf is a program in some.
 ///
 /// V is what stands before a command to make it root's, empty where there is nothing of the kind; W the password, empty where none is needed.
@@ -265,15 +266,20 @@ o=$({ /bin/sh -c 'echo "$$"; exec sudo -k -S -p "fleetscan
 " -- /bin/sh -c "echo fleetscan-accepted; exec id"' <&3 2>&1 | heard; } 2>/dev/null)
 say "$o" >&2
 case $o in
-*rejected) ;;
+*rejected|*'ncorrect password'*) o=rejected ;;
 *'uid=0('*)
+mark P accepted
 { say "$W"; say ''; whole; } 2>/dev/null | sudo -k -S -p '' -- /bin/sh -c 'read -r x; exec /bin/sh -s'
 ended $? && return
 return 1 ;;
-*fleetscan-accepted*|*'is not allowed to execute'*|*'is not in the sudoers'*|*' may not run sudo'*) return 1 ;;
+*fleetscan-accepted*|*'is not allowed to execute'*|*'is not in the sudoers'*|*' may not run sudo'*)
+mark P accepted
+return 1 ;;
+*) o=refused ;;
 esac
 W=
-echo rejected
+mark P "$o"
+echo "$o"
 return 1
 }
 # rise: asks the steps in O and in R.
@@ -409,49 +415,175 @@ pub struct Conversation<'a> {
     pub script: &'a Script,
     /// The password that sudo may be given.
     pub password: Option<&'a Secret>,
+    /// What other hosts said to the same password, where there are any.
+    pub trial: Option<&'a Trial>,
 }
 
 /// Nothing but a script.
 impl<'a> From<&'a Script> for Conversation<'a> {
     fn from(script: &'a Script) -> Self {
-        Self { script, password: None }
-    }
-}
-
-impl Conversation<'_> {
-    /// What answers the script's question for the password, if it may ask for one.
-    ///
-    /// Nothing is sent before the question: what comes early would be taken for a part of the script by a shell that reads ahead.
-    pub fn reply(&self) -> Option<Vec<u8>> {
-        let password = self.password.filter(|_| self.script.with.asks_for_password())?.reveal();
-        Some(format!("{password}\n{password}\n").into_bytes())
-    }
-
-    /// Listens for the question.
-    pub fn listen(&self) -> Listener {
-        Listener { question: format!("\n@{} P ask\n", self.script.nonce).into_bytes(), tail: Vec::new() }
+        Self { script, password: None, trial: None }
     }
 }
 
 /// How long the password may be looked at before standard input is closed, which ends a sudo that waits for another one without our script having noticed.
 pub const PASSWORD_LIMIT: Duration = Duration::from_secs(20);
 
-/// Waits for the script's question for the password, wherever the pieces of its output begin and end.
-#[derive(Debug)]
-pub struct Listener {
-    question: Vec<u8>,
-    tail: Vec<u8>,
+/// How often to look whether the password may be sent.
+pub const PASSWORD_PAUSE: Duration = Duration::from_millis(50);
+
+/// What to say to a host that asks for the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// This.
+    Say(Vec<u8>),
+    /// Nothing yet: another host has not yet said what it thinks of it.
+    Wait,
 }
 
-impl Listener {
-    /// Takes a piece of standard output; true where the question ends in it.
-    pub fn hears(&mut self, bytes: &[u8]) -> bool {
-        self.tail.extend_from_slice(bytes);
-        let heard = self.tail.windows(self.question.len()).any(|window| window == self.question);
-        let keep = if heard { 0 } else { self.question.len() - 1 };
-        self.tail.drain(..self.tail.len().saturating_sub(keep));
-        heard
+/// One conversation as it goes on: listens for the script's question, and has the answer.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    conversation: Conversation<'a>,
+    mark: Vec<u8>,
+    state: Mutex<Heard>,
+}
+
+/// What was heard so far.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The end of it, as far as it may be the beginning of a mark.
+    tail: Vec<u8>,
+    /// Whether the password was sent, and nothing was heard of it since.
+    on_trial: bool,
+}
+
+impl<'a> Exchange<'a> {
+    /// The beginning of a conversation.
+    pub fn new(conversation: Conversation<'a>) -> Self {
+        let mark = format!("\n@{} P ", conversation.script.nonce).into_bytes();
+        Self { conversation, mark, state: Mutex::default() }
     }
+
+    /// Whether the script may ask.
+    pub fn may_ask(&self) -> bool {
+        self.conversation.password.is_some() && self.conversation.script.with.asks_for_password()
+    }
+
+    /// Takes a piece of standard output, wherever it begins and ends; true where the script asks in it.
+    pub fn hears(&self, bytes: &[u8]) -> bool {
+        let mut state = lock(&self.state);
+        state.tail.extend_from_slice(bytes);
+        let mut asked = false;
+        while let Some(at) = state.tail.windows(self.mark.len()).position(|window| window == self.mark) {
+            let begin = at + self.mark.len();
+            let Some(length) = state.tail[begin..].iter().position(|byte| *byte == b'\n') else {
+                // The word is still to come; no word of ours is longer.
+                state.tail.drain(..at);
+                if state.tail.len() > self.mark.len() + 16 {
+                    state.tail.drain(..1);
+                }
+                return asked;
+            };
+            match &state.tail[begin..begin + length] {
+                b"ask" => asked = true,
+                b"accepted" => self.settle(&mut state, Some(true)),
+                b"rejected" => self.settle(&mut state, Some(false)),
+                b"refused" => self.settle(&mut state, None),
+                _ => {}
+            }
+            state.tail.drain(..begin + length);
+        }
+        let keep = self.mark.len() - 1;
+        let surplus = state.tail.len().saturating_sub(keep);
+        state.tail.drain(..surplus);
+        asked
+    }
+
+    /// What to say when the script has asked.
+    ///
+    /// Nothing is sent before it asks: what comes early would be taken for a part of the script by a shell that reads ahead.
+    pub fn reply(&self) -> Reply {
+        let password = self.conversation.password.map(Secret::reveal).unwrap_or_default();
+        let password = match self.conversation.trial.map_or(Turn::Go, Trial::enter) {
+            Turn::Go => password,
+            Turn::Wait => return Reply::Wait,
+            Turn::Never => "",
+        };
+        lock(&self.state).on_trial = !password.is_empty();
+        Reply::Say(format!("{password}\n{password}\n").into_bytes())
+    }
+
+    fn settle(&self, state: &mut Heard, accepted: Option<bool>) {
+        if std::mem::take(&mut state.on_trial)
+            && let Some(trial) = self.conversation.trial
+        {
+            trial.settle(accepted);
+        }
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        // Or all others would wait for a host that is gone.
+        let mut state = std::mem::take(&mut *lock(&self.state));
+        self.settle(&mut state, None);
+    }
+}
+
+/// One password before several hosts. It is tried on one at a time until one has accepted it, and no more after a few have not: where the hosts share their
+/// accounts (LDAP, Active Directory), a slip of the finger sent to all of them at once would lock the account.
+#[derive(Debug, Default)]
+pub struct Trial(Mutex<Standing>);
+
+#[derive(Debug, Default)]
+struct Standing {
+    accepted: bool,
+    rejections: u32,
+    /// Since when it is before a host.
+    since: Option<Instant>,
+}
+
+/// How many hosts may reject a password that none has accepted.
+const REJECTIONS: u32 = 3;
+
+/// How long all others wait for one host.
+const TRIAL_LIMIT: Duration = Duration::from_secs(10);
+
+enum Turn {
+    Go,
+    Wait,
+    Never,
+}
+
+impl Trial {
+    fn enter(&self) -> Turn {
+        let mut standing = lock(&self.0);
+        match standing.since {
+            _ if standing.accepted => Turn::Go,
+            _ if standing.rejections >= REJECTIONS => Turn::Never,
+            Some(since) if since.elapsed() < TRIAL_LIMIT => Turn::Wait,
+            _ => {
+                standing.since = Some(Instant::now());
+                Turn::Go
+            }
+        }
+    }
+
+    fn settle(&self, accepted: Option<bool>) {
+        let mut standing = lock(&self.0);
+        standing.since = None;
+        match accepted {
+            Some(true) => standing.accepted = true,
+            Some(false) => standing.rejections += 1,
+            None => {}
+        }
+    }
+}
+
+/// What a thread that panicked left is still right: nothing here is changed in two steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -467,32 +599,82 @@ mod tests {
         assert_eq!(quote_within(""), "\"\"");
     }
 
+    const NONCE: &str = "0123456789abcdef";
+
+    fn script(rights: Rights) -> Script {
+        let step = Step::new("one", ReadOnlyCommand::new(Program::Cat, &["/one"], rights).expect("permitted"));
+        Script::new(NONCE, &[step], Become::Sudo { password: true, or_doas: true })
+    }
+
+    fn said(password: &str) -> Reply {
+        Reply::Say(format!("{password}\n{password}\n").into_bytes())
+    }
+
     #[test]
     fn a_script_that_needs_no_root_never_asks_for_a_password() {
-        let step = |rights| Step::new("one", ReadOnlyCommand::new(Program::Cat, &["/one"], rights).expect("permitted"));
-        let with = Become::Sudo { password: true, or_doas: true };
         let secret = Secret::new("a b");
-        let reply = |rights, password| {
-            let script = Script::new("0123456789abcdef", &[step(rights)], with);
-            Conversation { script: &script, password }.reply()
+        let may_ask = |rights, password| {
+            let script = script(rights);
+            Exchange::new(Conversation { script: &script, password, trial: None }).may_ask()
         };
-        assert_eq!(reply(Rights::Any, Some(&secret)), None);
-        assert_eq!(reply(Rights::Root, None), None);
-        assert_eq!(reply(Rights::Root, Some(&secret)), Some(b"a b\na b\n".to_vec()));
+        assert!(!may_ask(Rights::Any, Some(&secret)));
+        assert!(!may_ask(Rights::Root, None));
+        assert!(may_ask(Rights::Root, Some(&secret)));
     }
 
     #[test]
     fn the_question_is_heard_wherever_a_piece_of_output_ends_and_nothing_like_it_is() {
-        let script = Script::new("0123456789abcdef", &[], Become::No);
-        let conversation = Conversation::from(&script);
+        let script = script(Rights::Root);
+        let secret = Secret::new("a b");
+        let conversation = Conversation { script: &script, password: Some(&secret), trial: None };
         let text = b"motd\n\n@0123456789abcdef P ask\nmore";
         for at in 0..text.len() {
-            let mut listener = conversation.listen();
-            let heard = [listener.hears(&text[..at]), listener.hears(&text[at..])];
+            let exchange = Exchange::new(conversation);
+            let heard = [exchange.hears(&text[..at]), exchange.hears(&text[at..])];
             assert!(heard[0] != heard[1], "cut at {at}");
         }
-        let mut listener = conversation.listen();
-        assert!(!listener.hears(b"\n@fedcba9876543210 P ask\n\n@0123456789abcdef P as"));
-        assert!(!listener.hears(b"\n@0123456789abcdef B one\n"));
+        let exchange = Exchange::new(conversation);
+        assert_eq!(text.iter().filter(|byte| exchange.hears(&[**byte])).count(), 1);
+        let exchange = Exchange::new(conversation);
+        assert!(!exchange.hears(b"\n@fedcba9876543210 P ask\n\n@0123456789abcdef P asks\n\n@0123456789abcdef P as"));
+        assert!(!exchange.hears(&b"k".repeat(100)));
+        assert!(!exchange.hears(b"\n@0123456789abcdef B one\nP ask\n"));
+        assert!(exchange.hears(b"\n@0123456789abcdef P ask\n"));
+        assert_eq!(exchange.reply(), said("a b"));
+    }
+
+    #[test]
+    fn a_password_is_before_one_host_at_a_time_until_one_accepts_it() {
+        let script = script(Rights::Root);
+        let (secret, trial) = (Secret::new("p"), Trial::default());
+        let host = || Exchange::new(Conversation { script: &script, password: Some(&secret), trial: Some(&trial) });
+        let verdict = |word: &str| format!("\n@{NONCE} P {word}\n").into_bytes();
+        let (first, second) = (host(), host());
+        assert_eq!((first.reply(), second.reply()), (said("p"), Reply::Wait));
+        // A host that is lost has no opinion.
+        drop(first);
+        assert_eq!(second.reply(), said("p"));
+        second.hears(&verdict("rejected"));
+        let third = host();
+        assert_eq!(third.reply(), said("p"));
+        third.hears(&verdict("accepted"));
+        let others = [host(), host()];
+        assert!(others.iter().all(|host| host.reply() == said("p")));
+        // One that has another password does not take it from the rest.
+        others.iter().for_each(|host| assert!(!host.hears(&verdict("rejected"))));
+        assert!((0..5).all(|_| host().reply() == said("p")));
+    }
+
+    #[test]
+    fn a_password_that_nobody_accepts_is_kept_from_the_rest() {
+        let script = script(Rights::Root);
+        let (secret, trial) = (Secret::new("p"), Trial::default());
+        let host = || Exchange::new(Conversation { script: &script, password: Some(&secret), trial: Some(&trial) });
+        for _ in 0..REJECTIONS {
+            let host = host();
+            assert_eq!(host.reply(), said("p"));
+            host.hears(format!("\n@{NONCE} P rejected\n").as_bytes());
+        }
+        assert_eq!(host().reply(), said(""));
     }
 }

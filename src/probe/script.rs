@@ -107,20 +107,17 @@ impl Answer {
             return Some("the host's shell cannot hand a password over unseen (its printf is a program)".to_owned());
         }
         if says("no_password") {
-            return Some("the password did not arrive".to_owned());
+            return Some("the password was not sent, for other hosts had not accepted it".to_owned());
         }
-        says("rejected").then(|| {
-            // The first of these lines is that of the try without a password.
-            let rest = String::from_utf8_lossy(&self.stderr);
-            let told = |line: &&str| {
-                !line.is_empty()
-                    && !line.ends_with("rejected")
-                    && !line.contains("try again")
-                    && !line.contains("a password is required")
-            };
-            let told = rest.lines().map(str::trim).find(told).map(|line| format!(" ({line})")).unwrap_or_default();
-            format!("sudo did not accept the password{told}")
-        })
+        // The first of these lines is that of the try without a password.
+        let rest = String::from_utf8_lossy(&self.stderr);
+        let dull = ["try again", "a password is required", "authentication is required", "ssword: ", "[sudo: ", "rejected"];
+        let told = |line: &&str| !line.is_empty() && !dull.iter().any(|words| line.contains(words));
+        let told = rest.lines().map(str::trim).find(told).map(|line| format!(" ({line})")).unwrap_or_default();
+        if says("refused") {
+            return Some(format!("sudo refused before it looked at the password{told}"));
+        }
+        says("rejected").then(|| format!("sudo did not accept the password{told}"))
     }
 
     /// The first line of standard error that says something.
@@ -204,12 +201,22 @@ impl Transcript {
         answer.unusable(self.answers.get(PRIVILEGE)).map_or(Ok(answer), Err)
     }
 
+    /// Whether sudo was given a password and did not accept it.
+    pub fn password_was_rejected(&self) -> bool {
+        self.answers.get(PRIVILEGE).is_some_and(|answer| answer.text().lines().any(|line| line == "rejected"))
+    }
+
+    /// Whether sudo wanted a password that was not sent, since other hosts had not accepted it.
+    pub fn password_was_withheld(&self) -> bool {
+        self.answers.get(PRIVILEGE).is_some_and(|answer| answer.text().lines().any(|line| line == "no_password"))
+    }
+
     /// By which rights the steps were asked that need root, of a login that is not root itself. `with_become`: whether the script might ask for them at all.
     ///
     /// Rules that name commands are told from no rules by what became of the commands.
     pub fn privilege(&self, steps: &[Step], with_become: bool) -> Privilege {
         let words = self.answers.get(PRIVILEGE).map(Answer::text);
-        let word = words.as_deref().and_then(|text| text.lines().filter_map(Privilege::of).last());
+        let word = words.as_deref().and_then(|text| text.lines().filter_map(Privilege::of).next_back());
         let by_command = match word {
             Some(privilege @ (Privilege::Sudo | Privilege::Doas)) => privilege,
             Some(privilege) => return privilege,
@@ -414,7 +421,7 @@ impl FrameReader {
                 track.open = None;
             }
             ["Z", "end"] => self.tracks[side].ended = true,
-            // The question for the password stands between words of sudo's.
+            // What is said about the password stands between words of sudo's.
             ["P", ..] => {}
             _ => self.tracks[side].open = None,
         }

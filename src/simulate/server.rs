@@ -49,7 +49,7 @@ async fn converse(mut stream: TcpStream, config: Arc<Config>, allowed: Arc<Publi
             let _ = stream.shutdown().await;
         }
         behaviour => {
-            let host = Host { allowed, behaviour, script: Vec::new() };
+            let host = Host { allowed, behaviour, script: Vec::new(), answered: false };
             if let Ok(session) = russh::server::run_stream(config, stream, host).await {
                 let _ = session.await;
             }
@@ -61,6 +61,7 @@ struct Host {
     allowed: Arc<PublicKey>,
     behaviour: Behaviour,
     script: Vec<u8>,
+    answered: bool,
 }
 
 impl Handler for Host {
@@ -85,14 +86,25 @@ impl Handler for Host {
         session.channel_success(channel)
     }
 
-    async fn data(&mut self, _: ChannelId, data: &[u8], _: &mut Session) -> Result<(), Self::Error> {
+    async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
         if self.script.len() + data.len() <= LONGEST_SCRIPT {
             self.script.extend_from_slice(data);
         }
-        Ok(())
+        // A scanner with a password holds its end open, and the last line of a script ends the shell that reads it.
+        if self.script.ends_with(b"; exit 0\n") { self.answer(channel, session) } else { Ok(()) }
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+        self.answer(channel, session)
+    }
+}
+
+impl Host {
+    /// Answers the script, once.
+    fn answer(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
+        if std::mem::replace(&mut self.answered, true) {
+            return Ok(());
+        }
         let script = String::from_utf8_lossy(&self.script).into_owned();
         match &self.behaviour {
             Behaviour::Stall => return Ok(()),

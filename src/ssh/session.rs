@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connect::{self, Link};
 use super::{Engine, Limits, Target, Witness};
-use crate::command::{Conversation, PASSWORD_LIMIT, Stream};
+use crate::command::{Conversation, Exchange, PASSWORD_LIMIT, PASSWORD_PAUSE, Reply, Stream};
 use crate::model::{Failure, Reason};
 
 /// What the login shell is asked to run: short, free of quoting, and the same in every shell (tried with sh, bash, csh, fish). The script comes on
@@ -82,19 +82,23 @@ impl Session {
         channel.exec(true, COMMAND).await.map_err(|_| self.lost())?;
         let (mut output, input) = channel.split();
         // Beside the reading: a host that prints before it reads would otherwise wait for us while we wait for it.
+        let exchange = Exchange::new(conversation);
         let (ask, asked) = oneshot::channel();
         let mut feeding = pin!(async {
             input.data_bytes(script.text().as_bytes().to_vec()).await?;
-            if let Some(reply) = conversation.reply()
-                && asked.await.is_ok()
-            {
-                input.data_bytes(reply).await?;
+            if exchange.may_ask() && asked.await.is_ok() {
+                let password = loop {
+                    match exchange.reply() {
+                        Reply::Say(password) => break password,
+                        Reply::Wait => sleep(PASSWORD_PAUSE).await,
+                    }
+                };
+                input.data_bytes(password).await?;
                 sleep(PASSWORD_LIMIT).await;
             }
             input.eof().await
         });
         let mut ask = Some(ask);
-        let mut listener = conversation.listen();
         let mut fed = false;
         let began = Instant::now();
         let end = began + self.limits.run;
@@ -112,7 +116,7 @@ impl Session {
             match message {
                 Ok(Some(ChannelMsg::Data { data })) => {
                     shell.printed(&data);
-                    if ask.is_some() && listener.hears(&data) {
+                    if exchange.may_ask() && exchange.hears(&data) {
                         ask.take().map(|ask| ask.send(()));
                     }
                     if !sink(Stream::Stdout, &data) {

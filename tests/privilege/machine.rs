@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fleetscan::command::{Conversation, Script, Stream};
+use fleetscan::command::{Conversation, Exchange, Reply, Script, Stream};
 use fleetscan::model::Secret;
 use fleetscan::probe::{FrameReader, OutputLimits, Transcript};
 use tempfile::TempDir;
@@ -143,14 +143,13 @@ impl Machine {
     /// The same, with all that was said, and whether the script came to its end or not.
     pub(crate) fn hear(&self, script: &Script, password: Option<&str>) -> (Transcript, Vec<u8>) {
         let secret = password.map(Secret::new);
-        let conversation = Conversation { script, password: secret.as_ref() };
+        let exchange = Exchange::new(Conversation { script, password: secret.as_ref(), trial: None });
         let mut command = self.login("/bin/sh");
         command.arg("-s").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("a shell");
         let mut stdin = child.stdin.take();
         stdin.as_mut().expect("stdin").write_all(script.text().as_bytes()).expect("taken");
-        let mut reply = conversation.reply();
-        if reply.is_none() {
+        if !exchange.may_ask() {
             stdin = None;
         }
         let mut errors = child.stderr.take().expect("stderr");
@@ -159,7 +158,6 @@ impl Machine {
             errors.read_to_end(&mut bytes).expect("read");
             bytes
         });
-        let mut listener = conversation.listen();
         let mut stdout = child.stdout.take().expect("stdout");
         let (mut said, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
         loop {
@@ -168,8 +166,8 @@ impl Machine {
                 break;
             }
             said.extend_from_slice(&buffer[..length]);
-            if listener.hears(&buffer[..length])
-                && let (Some(reply), Some(stdin)) = (reply.take(), stdin.as_mut())
+            if exchange.hears(&buffer[..length])
+                && let (Reply::Say(reply), Some(stdin)) = (exchange.reply(), stdin.as_mut())
             {
                 stdin.write_all(&reply).expect("taken");
             }

@@ -133,6 +133,12 @@ fn a_login_without_the_right_is_told_why_and_answers_the_rest_in_every_shell() {
             "sudo did not accept the password",
         ),
         ("a terminal", "Defaults requiretty\nauditor ALL=(ALL) NOPASSWD: ALL", None, "you must have a tty"),
+        (
+            "a terminal, with a password",
+            "Defaults requiretty\nauditor ALL=(ALL) ALL",
+            Some(PASSWORD),
+            "sudo refused before it looked at the password (sudo: sorry, you must have a tty to run sudo)",
+        ),
         ("no rule, with a password", "", Some(PASSWORD), "auditor is not in the sudoers file"),
         ("a rule for something else", "auditor ALL=(ALL) /bin/true", Some(PASSWORD), "is not allowed to execute"),
     ];
@@ -494,7 +500,7 @@ fn the_printed_rules_permit_every_command_of_the_script_and_no_other() {
             }
         }
     }
-    let as_login = format!("setpriv --reuid=4242 --regid=4242 --clear-groups env -i PATH=/usr/bin:/bin");
+    let as_login = "setpriv --reuid=4242 --regid=4242 --clear-groups env -i PATH=/usr/bin:/bin";
     for (wanted, arguments, line) in &quoted {
         script.push_str(&format!("{as_login} sudo -k -n -l -- {line} >/dev/null 2>&1 && may=yes || may=no\n"));
         script.push_str(&format!("[ $may = {wanted} ] || printf '%s\\n' \"sudo: $may:\" {}\n", fleetscan::command::quote(line)));
@@ -644,4 +650,43 @@ fn this_machine_is_asked_with_a_password_without_ssh() {
     let (privilege, said) = scan("another");
     assert_eq!(privilege, "user");
     assert!(said.contains("sudo did not accept the password") && said.contains("fleetscan sudoers --only ID"), "{said}");
+}
+
+#[test]
+fn a_wrong_password_is_tried_on_three_hosts_one_after_the_other_and_kept_from_the_rest() {
+    let machine = Machine::new();
+    let served = Served::on(&machine);
+    machine.rules("auditor ALL=(root) ALL");
+    let stack = "auth required pam_faillock.so preauth\nauth [success=1 default=ignore] pam_unix.so\n\
+                 auth [default=die] pam_faillock.so authfail\nauth required pam_permit.so\n";
+    fs::write(machine.at("etc/pam.d/common-auth"), stack).expect("written");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let lines: String = (0..6).map(|at| served.inventory_line(&format!("host{at}"), USER, "ansible_become=true")).collect();
+    fs::write(path.join("inventory"), lines).expect("written");
+    fs::write(path.join("known_hosts"), served.known_hosts_line()).expect("written");
+    let scan = |password: &str| {
+        fs::write(path.join("password"), password).expect("written");
+        fs::set_permissions(path.join("password"), fs::Permissions::from_mode(0o600)).expect("permissions");
+        let arguments = ["scan", "-q", "-i", "inventory", "--known-hosts", "known_hosts", "--become-password-file", "password"];
+        let output = fleetscan(&[&arguments[..], &["--only", "acct.empty-password", "-o", "json=report.json"]].concat(), path);
+        let report = report(path);
+        let hosts = report["hosts"].as_array().expect("hosts").clone();
+        (hosts, unwrapped(&output.stderr))
+    };
+    let tally =
+        || common::output(machine.root("faillock").args(["--user", USER])).lines().filter(|line| line.starts_with("20")).count();
+
+    let (hosts, said) = scan("another");
+    assert_eq!(tally(), 3);
+    assert_eq!(said.matches("did not accept the password; it was tried once").count(), 3, "{said}");
+    assert!(said.contains("the password of sudo was not sent to 3 hosts"), "{said}");
+    let details: Vec<&str> = hosts.iter().filter_map(|host| host["findings"][0]["evidence"][0]["text"].as_str()).collect();
+    let count = |phrase: &str| details.iter().filter(|detail| detail.contains(phrase)).count();
+    assert_eq!((count("sudo did not accept the password"), count("was not sent, for other hosts")), (3, 3), "{details:?}");
+
+    common::output(machine.root("faillock").args(["--user", USER, "--reset"]));
+    let (hosts, said) = scan(PASSWORD);
+    assert!(hosts.iter().all(|host| host["privilege"] == "sudo_shell"), "{hosts:?}");
+    assert_eq!(said, "");
 }
