@@ -833,7 +833,7 @@ fn match_exec_runs_only_where_it_is_allowed_and_once_for_each_command() {
     for host in ["web1", "web2", "db"] {
         let resolution = denied.resolve(Query::host(host)).unwrap();
         assert_eq!((resolution.settings.port, resolution.settings.user.clone()), (None, None), "{host}");
-        warnings.note(host, &resolution);
+        warnings.note(host, &resolution.warnings);
     }
     let prefix = format!("{}/", directory.path().display());
     let said: Vec<String> = warnings.problems().map(|problem| problem.to_string().replace(&prefix, "")).collect();
@@ -878,7 +878,7 @@ fn what_matters_and_is_not_done_is_said_for_the_hosts_it_is_for() {
     assert_eq!(resolve(&config, &["d"]).unwrap().settings.port, None);
     let mut warnings = Warnings::default();
     for host in ["a", "b", "c", "d"] {
-        warnings.note(host, &resolve(&config, &[host]).unwrap());
+        warnings.note(host, &resolve(&config, &[host]).unwrap().warnings);
     }
     let lines: Vec<String> = warnings.problems().map(|problem| problem.to_string()).collect();
     assert_eq!(lines.len(), 6, "{lines:#?}");

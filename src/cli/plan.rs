@@ -9,11 +9,13 @@ use ring::digest::{SHA256, digest};
 use super::args::{CheckArgs, InventoryArgs};
 use super::error::Error;
 use super::privilege::BecomeArgs;
+use super::ssh::{SshArgs, needs};
 use super::{ExitStatus, print};
 use crate::command::{Become, Script};
 use crate::model::{Connection, Host};
 use crate::probe::{self, Plan};
 use crate::scan;
+use crate::ssh::{Route, Target};
 
 /// Show what would run where, byte for byte, without contacting any host.
 #[derive(Debug, Args)]
@@ -22,9 +24,8 @@ pub(super) struct PlanArgs {
     inventory: InventoryArgs,
     #[command(flatten)]
     checks: CheckArgs,
-    /// The user where the inventory names none
-    #[arg(short, long)]
-    user: Option<String>,
+    #[command(flatten)]
+    ssh: SshArgs,
     #[command(flatten)]
     privilege: BecomeArgs,
 }
@@ -40,6 +41,8 @@ impl PlanArgs {
         let plan = probe::plan(&facts).map_err(|error| Error::because("the checks ask for what no probe knows", error))?;
         let hosts = self.inventory.select()?;
 
+        let resolver = self.ssh.resolver()?;
+        needs(&resolver, &hosts)?;
         let become_of = |host: &Host| self.privilege.of(host);
         let mut text = format!(
             "# {} hosts, {} checks, {} commands; nothing is contacted\n\n",
@@ -48,11 +51,9 @@ impl PlanArgs {
             plan.steps().len()
         );
         for host in &hosts {
-            let user = host.user.as_deref().or(self.user.as_deref()).unwrap_or("(you)");
-            let place = match (host.connection, host.port) {
-                (Connection::Local, _) => "on this machine, without SSH".to_owned(),
-                (Connection::Ssh, None | Some(22)) => format!("ssh {user}@{}", host.address),
-                (Connection::Ssh, Some(port)) => format!("ssh {user}@{} port {port}", host.address),
+            let place = match host.connection {
+                Connection::Local => "on this machine, without SSH".to_owned(),
+                Connection::Ssh => resolver.target(host).map_or_else(|error| error.to_string(), |(target, _)| way(&target)),
             };
             let by = match become_of(host) {
                 Become::No => String::new(),
@@ -86,6 +87,22 @@ impl PlanArgs {
         print(&text)?;
         Ok(ExitStatus::Clean)
     }
+}
+
+/// How a host is reached: as whom, where, and through which others.
+fn way(target: &Target) -> String {
+    let place = |target: &Target| match target.port {
+        22 => format!("{}@{}", target.user, target.address),
+        port => format!("{}@{} port {port}", target.user, target.address),
+    };
+    let mut text = format!("ssh {}", place(target));
+    for hop in target.way().skip(1) {
+        text.push_str(&format!(", through {}", place(hop)));
+    }
+    if let Some(Route::Command(command)) = target.way().last().map(|first| &first.route) {
+        text.push_str(&format!(", over `{command}`"));
+    }
+    text
 }
 
 /// By what a login becomes root, in words.

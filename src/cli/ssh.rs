@@ -47,13 +47,18 @@ pub(super) struct SshArgs {
 pub(super) struct Needs {
     pub(super) logins: Vec<Login>,
     pub(super) identities: Vec<HostIdentity>,
+    /// Those of the logins that are for jump hosts.
+    pub(super) jump_logins: Vec<Login>,
 }
 
 impl Needs {
     fn note(&mut self, target: &Target) {
-        for target in target.way() {
+        for (hops, target) in target.way().enumerate() {
             // What differs from host to host needs no preparation.
             let login = Login { password: None, host: None, ..target.login.clone() };
+            if hops > 0 && !self.jump_logins.contains(&login) {
+                self.jump_logins.push(login.clone());
+            }
             if !self.logins.contains(&login) {
                 self.logins.push(login);
             }

@@ -40,6 +40,9 @@ pub enum Unresolved {
     Unsupported(String),
 }
 
+/// Address, port and login.
+type Place = (String, u16, String);
+
 /// Turns hosts into targets. Files are read once, whatever the number of hosts.
 #[derive(Debug)]
 pub struct Resolver {
@@ -51,7 +54,7 @@ pub struct Resolver {
     /// Options by their words: a group of ten thousand hosts has them in common.
     options: Mutex<HashMap<Vec<String>, Arc<Options>>>,
     /// Jump hosts that are the same are one.
-    jumps: Mutex<HashMap<(String, u16, String), Vec<Arc<Target>>>>,
+    jumps: Mutex<HashMap<Place, Vec<Arc<Target>>>>,
 }
 
 impl Resolver {

@@ -78,11 +78,7 @@ impl Target {
 
     /// How this host and those on the way to it prove who they are: what [`super::HostKeys::load`] must be told of.
     pub fn identities(&self) -> impl Iterator<Item = &HostIdentity> {
-        std::iter::successors(Some(self), |target| match &target.route {
-            Route::Jump(jump) => Some(jump),
-            Route::Direct | Route::Command(_) => None,
-        })
-        .map(|target| &target.identity)
+        self.way().map(|target| &target.identity)
     }
 }
 
