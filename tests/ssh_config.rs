@@ -346,7 +346,7 @@ fn here() -> Here {
 }
 
 fn sources(files: Files) -> Sources {
-    Sources { match_exec: MatchExec::Allow, here: here(), ..Sources::new(files) }
+    Sources { files, match_exec: MatchExec::Allow, here: here(), ..Sources::new(Options::default()) }
 }
 
 fn load(config: &Path) -> Result<Config, ConfigErrors> {
@@ -806,13 +806,15 @@ fn the_users_file_comes_before_the_systems_and_both_may_be_missing() {
     assert!(said[1].contains("config:1: `Include`: `%h.conf` differs from host to host, and is not read"), "{said:?}");
 
     // `-F` names one file, and then no other is read.
+    let with = |given: &[&str]| {
+        let named = Sources::new(Options::parse(&words(given)).unwrap());
+        let sources = Sources { options: named.options, files: named.files, ..usual.clone() };
+        Config::load(sources).unwrap().resolve(Query::host("web")).unwrap().settings
+    };
     let mine = directory.path().join("home/.ssh/extra/1.conf");
-    let options = Options::parse(&words(&["-F", mine.to_str().unwrap(), "-l", "typed"])).unwrap();
-    let only = Config::load(Sources { options, ..usual.clone() }).unwrap().resolve(Query::host("web")).unwrap().settings;
+    let only = with(&["-F", mine.to_str().unwrap(), "-l", "typed"]);
     assert_eq!((only.user.as_deref(), only.port, only.connect_timeout), (Some("typed"), Some(1), None));
-    let options = Options::parse(&words(&["-Fnone"])).unwrap();
-    let none = Config::load(Sources { options, ..usual.clone() }).unwrap().resolve(Query::host("web")).unwrap().settings;
-    assert_eq!(none, Settings { host_name: "web".to_owned(), ..Settings::default() });
+    assert_eq!(with(&["-Fnone"]), Settings { host_name: "web".to_owned(), ..Settings::default() });
 
     fs::set_permissions(directory.path().join("home/.ssh/config"), fs::Permissions::from_mode(0o622)).unwrap();
     assert!(Config::load(usual.clone()).unwrap_err().to_string().contains("others may write to it"));

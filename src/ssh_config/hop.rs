@@ -133,13 +133,16 @@ pub(super) fn check_user(user: &str) -> Result<(), Complaint> {
 mod tests {
     use super::*;
 
-    fn shown(text: &str) -> Option<Vec<(Option<String>, String, Option<u16>)>> {
-        jump(text).ok().map(|hops| hops.into_iter().map(|hop| (hop.user, hop.host, hop.port)).collect())
+    fn one(user: Option<&str>, host: &str, port: Option<u16>) -> Option<Vec<Hop>> {
+        Some(vec![Hop { user: user.map(str::to_owned), host: host.to_owned(), port }])
+    }
+
+    fn shown(text: &str) -> Option<Vec<Hop>> {
+        jump(text).ok()
     }
 
     #[test]
     fn hops_have_users_ports_brackets_and_uris() {
-        let one = |user: Option<&str>, host: &str, port| Some(vec![(user.map(str::to_owned), host.to_owned(), port)]);
         assert_eq!(shown("bastion"), one(None, "bastion", None));
         assert_eq!(shown("ops@bastion:2222 # comment"), one(Some("ops"), "bastion", Some(2222)));
         assert_eq!(shown("a@b@[2001:db8::1]:22"), one(Some("a@b"), "2001:db8::1", Some(22)));

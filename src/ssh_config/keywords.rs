@@ -12,14 +12,14 @@ pub(super) enum Keyword {
     Include,
     IgnoreUnknown,
     /// It decides something about a connection.
-    Sets(Name, Kind),
+    Sets(Setting, Kind),
     /// It decides nothing about a scan: only its form is checked.
     Accepted(Kind),
 }
 
 /// What a line can decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Name {
+pub(super) enum Setting {
     HostName,
     Port,
     User,
@@ -66,7 +66,7 @@ pub(super) enum Name {
     Notice,
 }
 
-impl Name {
+impl Setting {
     /// How many there are.
     pub(super) const COUNT: usize = Self::Notice as usize + 1;
 }
@@ -79,58 +79,58 @@ const KEYWORDS: &[(&str, Keyword)] = &[
     ("Match", Keyword::Match),
     ("Include", Keyword::Include),
     ("IgnoreUnknown", Keyword::IgnoreUnknown),
-    ("HostName", Sets(Name::HostName, Kind::Text)),
-    ("Port", Sets(Name::Port, Kind::Port)),
-    ("User", Sets(Name::User, Kind::Text)),
-    ("IdentityFile", Sets(Name::IdentityFile, Kind::Text)),
-    ("IdentityFile2", Sets(Name::IdentityFile, Kind::Text)),
-    ("CertificateFile", Sets(Name::CertificateFile, Kind::Text)),
-    ("IdentitiesOnly", Sets(Name::IdentitiesOnly, Kind::Flag)),
-    ("IdentityAgent", Sets(Name::IdentityAgent, Kind::Agent)),
-    ("HostKeyAlias", Sets(Name::HostKeyAlias, Kind::Text)),
-    ("UserKnownHostsFile", Sets(Name::UserKnownHostsFile, Kind::Files)),
-    ("GlobalKnownHostsFile", Sets(Name::GlobalKnownHostsFile, Kind::Files)),
-    ("RevokedHostKeys", Sets(Name::RevokedHostKeys, Kind::Text)),
-    ("StrictHostKeyChecking", Sets(Name::StrictHostKeyChecking, Kind::Checking)),
-    ("ProxyJump", Sets(Name::ProxyJump, Kind::Jump)),
-    ("ProxyCommand", Sets(Name::ProxyCommand, Kind::Command)),
-    ("ConnectTimeout", Sets(Name::ConnectTimeout, Kind::Time)),
-    ("ConnectionAttempts", Sets(Name::ConnectionAttempts, Kind::Number)),
-    ("ServerAliveInterval", Sets(Name::ServerAliveInterval, Kind::Time)),
-    ("ProtocolKeepAlives", Sets(Name::ServerAliveInterval, Kind::Time)),
-    ("SetupTimeOut", Sets(Name::ServerAliveInterval, Kind::Time)),
-    ("ServerAliveCountMax", Sets(Name::ServerAliveCountMax, Kind::Number)),
-    ("AddressFamily", Sets(Name::AddressFamily, Kind::Family)),
-    ("BindAddress", Sets(Name::BindAddress, Kind::Text)),
-    ("KexAlgorithms", Sets(Name::KexAlgorithms, Kind::Algorithms(algorithms::KEX))),
-    ("Ciphers", Sets(Name::Ciphers, Kind::Algorithms(algorithms::CIPHERS))),
-    ("MACs", Sets(Name::Macs, Kind::Algorithms(algorithms::MACS))),
-    ("HostKeyAlgorithms", Sets(Name::HostKeyAlgorithms, Kind::KeyAlgorithms)),
-    ("PubkeyAcceptedAlgorithms", Sets(Name::PubkeyAcceptedAlgorithms, Kind::KeyAlgorithms)),
-    ("PubkeyAcceptedKeyTypes", Sets(Name::PubkeyAcceptedAlgorithms, Kind::KeyAlgorithms)),
-    ("CASignatureAlgorithms", Sets(Name::CaSignatureAlgorithms, Kind::KeyAlgorithms)),
-    ("PreferredAuthentications", Sets(Name::PreferredAuthentications, Kind::Text)),
-    ("PubkeyAuthentication", Sets(Name::PubkeyAuthentication, Kind::Pubkey)),
-    ("DSAAuthentication", Sets(Name::PubkeyAuthentication, Kind::Pubkey)),
-    ("PasswordAuthentication", Sets(Name::PasswordAuthentication, Kind::Flag)),
-    ("KbdInteractiveAuthentication", Sets(Name::KbdInteractiveAuthentication, Kind::Flag)),
-    ("ChallengeResponseAuthentication", Sets(Name::KbdInteractiveAuthentication, Kind::Flag)),
-    ("SkeyAuthentication", Sets(Name::KbdInteractiveAuthentication, Kind::Flag)),
-    ("TISAuthentication", Sets(Name::KbdInteractiveAuthentication, Kind::Flag)),
-    ("RequiredRSASize", Sets(Name::RequiredRsaSize, Kind::Number)),
-    ("RSAMinSize", Sets(Name::RequiredRsaSize, Kind::Number)),
-    ("RefuseConnection", Sets(Name::RefuseConnection, Kind::Text)),
-    ("Tag", Sets(Name::Tag, Kind::Text)),
-    ("CanonicalizeHostname", Sets(Name::CanonicalizeHostname, Kind::Words(&["yes", "no", "true", "false", "always"]))),
-    ("KnownHostsCommand", Sets(Name::KnownHostsCommand, Kind::Command)),
-    ("PKCS11Provider", Sets(Name::Pkcs11Provider, Kind::Text)),
-    ("SmartcardDevice", Sets(Name::Pkcs11Provider, Kind::Text)),
-    ("SecurityKeyProvider", Sets(Name::SecurityKeyProvider, Kind::Text)),
-    ("BindInterface", Sets(Name::BindInterface, Kind::Text)),
-    ("ProxyUseFdpass", Sets(Name::ProxyUseFdpass, Kind::Flag)),
-    ("HostbasedAuthentication", Sets(Name::HostbasedAuthentication, Kind::Flag)),
-    ("NoHostAuthenticationForLocalhost", Sets(Name::NoHostAuthenticationForLocalhost, Kind::Flag)),
-    ("VerifyHostKeyDNS", Sets(Name::VerifyHostKeyDns, Kind::Words(&["yes", "no", "true", "false", "ask"]))),
+    ("HostName", Sets(Setting::HostName, Kind::Text)),
+    ("Port", Sets(Setting::Port, Kind::Port)),
+    ("User", Sets(Setting::User, Kind::Text)),
+    ("IdentityFile", Sets(Setting::IdentityFile, Kind::Text)),
+    ("IdentityFile2", Sets(Setting::IdentityFile, Kind::Text)),
+    ("CertificateFile", Sets(Setting::CertificateFile, Kind::Text)),
+    ("IdentitiesOnly", Sets(Setting::IdentitiesOnly, Kind::Flag)),
+    ("IdentityAgent", Sets(Setting::IdentityAgent, Kind::Agent)),
+    ("HostKeyAlias", Sets(Setting::HostKeyAlias, Kind::Text)),
+    ("UserKnownHostsFile", Sets(Setting::UserKnownHostsFile, Kind::Files)),
+    ("GlobalKnownHostsFile", Sets(Setting::GlobalKnownHostsFile, Kind::Files)),
+    ("RevokedHostKeys", Sets(Setting::RevokedHostKeys, Kind::Text)),
+    ("StrictHostKeyChecking", Sets(Setting::StrictHostKeyChecking, Kind::Checking)),
+    ("ProxyJump", Sets(Setting::ProxyJump, Kind::Jump)),
+    ("ProxyCommand", Sets(Setting::ProxyCommand, Kind::Command)),
+    ("ConnectTimeout", Sets(Setting::ConnectTimeout, Kind::Time)),
+    ("ConnectionAttempts", Sets(Setting::ConnectionAttempts, Kind::Number)),
+    ("ServerAliveInterval", Sets(Setting::ServerAliveInterval, Kind::Time)),
+    ("ProtocolKeepAlives", Sets(Setting::ServerAliveInterval, Kind::Time)),
+    ("SetupTimeOut", Sets(Setting::ServerAliveInterval, Kind::Time)),
+    ("ServerAliveCountMax", Sets(Setting::ServerAliveCountMax, Kind::Number)),
+    ("AddressFamily", Sets(Setting::AddressFamily, Kind::Family)),
+    ("BindAddress", Sets(Setting::BindAddress, Kind::Text)),
+    ("KexAlgorithms", Sets(Setting::KexAlgorithms, Kind::Algorithms(algorithms::KEX))),
+    ("Ciphers", Sets(Setting::Ciphers, Kind::Algorithms(algorithms::CIPHERS))),
+    ("MACs", Sets(Setting::Macs, Kind::Algorithms(algorithms::MACS))),
+    ("HostKeyAlgorithms", Sets(Setting::HostKeyAlgorithms, Kind::KeyAlgorithms)),
+    ("PubkeyAcceptedAlgorithms", Sets(Setting::PubkeyAcceptedAlgorithms, Kind::KeyAlgorithms)),
+    ("PubkeyAcceptedKeyTypes", Sets(Setting::PubkeyAcceptedAlgorithms, Kind::KeyAlgorithms)),
+    ("CASignatureAlgorithms", Sets(Setting::CaSignatureAlgorithms, Kind::KeyAlgorithms)),
+    ("PreferredAuthentications", Sets(Setting::PreferredAuthentications, Kind::Text)),
+    ("PubkeyAuthentication", Sets(Setting::PubkeyAuthentication, Kind::Pubkey)),
+    ("DSAAuthentication", Sets(Setting::PubkeyAuthentication, Kind::Pubkey)),
+    ("PasswordAuthentication", Sets(Setting::PasswordAuthentication, Kind::Flag)),
+    ("KbdInteractiveAuthentication", Sets(Setting::KbdInteractiveAuthentication, Kind::Flag)),
+    ("ChallengeResponseAuthentication", Sets(Setting::KbdInteractiveAuthentication, Kind::Flag)),
+    ("SkeyAuthentication", Sets(Setting::KbdInteractiveAuthentication, Kind::Flag)),
+    ("TISAuthentication", Sets(Setting::KbdInteractiveAuthentication, Kind::Flag)),
+    ("RequiredRSASize", Sets(Setting::RequiredRsaSize, Kind::Number)),
+    ("RSAMinSize", Sets(Setting::RequiredRsaSize, Kind::Number)),
+    ("RefuseConnection", Sets(Setting::RefuseConnection, Kind::Text)),
+    ("Tag", Sets(Setting::Tag, Kind::Text)),
+    ("CanonicalizeHostname", Sets(Setting::CanonicalizeHostname, Kind::Words(&["yes", "no", "true", "false", "always"]))),
+    ("KnownHostsCommand", Sets(Setting::KnownHostsCommand, Kind::Command)),
+    ("PKCS11Provider", Sets(Setting::Pkcs11Provider, Kind::Text)),
+    ("SmartcardDevice", Sets(Setting::Pkcs11Provider, Kind::Text)),
+    ("SecurityKeyProvider", Sets(Setting::SecurityKeyProvider, Kind::Text)),
+    ("BindInterface", Sets(Setting::BindInterface, Kind::Text)),
+    ("ProxyUseFdpass", Sets(Setting::ProxyUseFdpass, Kind::Flag)),
+    ("HostbasedAuthentication", Sets(Setting::HostbasedAuthentication, Kind::Flag)),
+    ("NoHostAuthenticationForLocalhost", Sets(Setting::NoHostAuthenticationForLocalhost, Kind::Flag)),
+    ("VerifyHostKeyDNS", Sets(Setting::VerifyHostKeyDns, Kind::Words(&["yes", "no", "true", "false", "ask"]))),
     ("AddKeysToAgent", Accepted(Kind::Anything)),
     ("BatchMode", Accepted(Kind::Flag)),
     ("CanonicalDomains", Accepted(Kind::Anything)),
@@ -232,7 +232,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// What is to be said of a line that matters and that we don't do, unless its value turns it off.
-pub(super) fn unsupported(name: Name, value: &Value) -> Option<Complaint> {
+pub(super) fn unsupported(setting: Setting, value: &Value) -> Option<Complaint> {
     let off = match value {
         Value::Flag(on) => !on,
         Value::Text(text) => ["none", "no", "false"].iter().any(|word| text.eq_ignore_ascii_case(word)),
@@ -241,35 +241,35 @@ pub(super) fn unsupported(name: Name, value: &Value) -> Option<Complaint> {
     if off {
         return None;
     }
-    let (message, hint) = match name {
-        Name::CanonicalizeHostname => (
+    let (message, hint) = match setting {
+        Setting::CanonicalizeHostname => (
             "`CanonicalizeHostname` is not done: names are looked up as they are, without `CanonicalDomains`",
             "write the full name of the host as `HostName`",
         ),
-        Name::KnownHostsCommand => (
+        Setting::KnownHostsCommand => (
             "`KnownHostsCommand` is not run: only files say which host keys are known",
             "write its output to a file of `UserKnownHostsFile`",
         ),
-        Name::Pkcs11Provider => {
+        Setting::Pkcs11Provider => {
             ("`PKCS11Provider` is not used: the keys of the token are not offered", "add them to an agent: ssh-add -s PROVIDER")
         }
-        Name::SecurityKeyProvider => (
+        Setting::SecurityKeyProvider => (
             "`SecurityKeyProvider` is not used: keys of security keys are offered by an agent only",
             "add them to an agent: ssh-add",
         ),
-        Name::BindInterface => ("`BindInterface` is not used", "name an address of the interface as `BindAddress`"),
-        Name::ProxyUseFdpass => (
+        Setting::BindInterface => ("`BindInterface` is not used", "name an address of the interface as `BindAddress`"),
+        Setting::ProxyUseFdpass => (
             "`ProxyUseFdpass` is not done: the connection goes over the standard streams of `ProxyCommand`",
             "use a `ProxyCommand` that passes on its standard streams",
         ),
-        Name::HostbasedAuthentication => {
+        Setting::HostbasedAuthentication => {
             ("`HostbasedAuthentication` is not done", "log in with a key, or turn it off for the hosts that don't need it")
         }
-        Name::NoHostAuthenticationForLocalhost => (
+        Setting::NoHostAuthenticationForLocalhost => (
             "`NoHostAuthenticationForLocalhost` is not followed: the host key of this machine is verified like any other",
             "add its key to a known_hosts file, or reach it without SSH",
         ),
-        Name::VerifyHostKeyDns => (
+        Setting::VerifyHostKeyDns => (
             "`VerifyHostKeyDNS` is not done: only files say which host keys are known",
             "add the host keys to a known_hosts file",
         ),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::keywords::{self, Keyword, Name};
+use super::keywords::{self, Keyword, Setting};
 use super::lexer::{self, Statement};
 use super::pattern::any_matches;
 use super::problem::{Complaint, Origin, Problem};
@@ -11,7 +11,7 @@ use super::value::{self, Kind, Value};
 /// A line that decides something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
-    pub(super) name: Name,
+    pub(super) setting: Setting,
     pub(super) value: Value,
     pub(super) origin: Origin,
     /// What is to be said where the line decides.
@@ -56,11 +56,11 @@ pub(super) fn meaning(statement: &Statement<'_>, origin: &Origin, ignored: &[Str
             _ => Ok(Meaning::Nothing),
         },
         Keyword::Accepted(kind) => value::read(kind, statement.rest).map(|_| Meaning::Nothing).map_err(of_keyword),
-        Keyword::Sets(sets, kind) => {
+        Keyword::Sets(setting, kind) => {
             let (value, warning) = value::read(kind, statement.rest).map_err(of_keyword)?;
-            let warning = warning.map(of_keyword).or_else(|| keywords::unsupported(sets, &value));
+            let warning = warning.map(of_keyword).or_else(|| keywords::unsupported(setting, &value));
             let warning = warning.map(|complaint| Arc::new(origin.problem(complaint)));
-            Ok(Meaning::Line(Line { name: sets, value, origin: origin.clone(), warning }))
+            Ok(Meaning::Line(Line { setting, value, origin: origin.clone(), warning }))
         }
     }
 }

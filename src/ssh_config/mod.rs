@@ -12,7 +12,7 @@
 //! line.rs, value.rs, hop.rs, algorithms.rs   keyword and words -> a value
 //! matching.rs   what `Host` and `Match` ask for
 //! pattern.rs    `*`, `?` and `!`
-//! resolve.rs    a host -> the lines that count -> settings
+//! resolve.rs, state.rs   a host -> the lines that count -> settings
 //! tokens.rs     `%h` and `${NAME}`
 //! exec.rs       `Match exec`
 //! route.rs      the way through `ProxyJump`
@@ -35,6 +35,7 @@ mod reader;
 mod resolve;
 mod route;
 mod settings;
+mod state;
 mod tokens;
 mod value;
 mod warnings;
@@ -66,9 +67,9 @@ pub enum MatchExec {
 /// Where a configuration comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sources {
-    /// Options for every host. `-F` among them decides which files are read, in place of [`Self::files`].
+    /// Options for every host.
     pub options: Options,
-    /// The files.
+    /// The files. Where the options of a host name another one, that host needs a configuration of its own: see [`Options::config_file`].
     pub files: Files,
     /// The system's file, among [`Files::Usual`].
     pub system_file: PathBuf,
@@ -79,10 +80,15 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// These files, with nothing said besides.
-    pub fn new(files: Files) -> Self {
-        let system_file = PathBuf::from("/etc/ssh/ssh_config");
-        Self { options: Options::default(), files, system_file, match_exec: MatchExec::Deny, here: Here::of_this_process() }
+    /// These options, the files that they name with `-F`, else the usual ones, and who runs this process. `Match exec` is denied.
+    pub fn new(options: Options) -> Self {
+        Self {
+            files: options.config_file().cloned().unwrap_or_default(),
+            options,
+            system_file: PathBuf::from("/etc/ssh/ssh_config"),
+            match_exec: MatchExec::Deny,
+            here: Here::of_this_process(),
+        }
     }
 }
 
@@ -151,7 +157,7 @@ impl Config {
         let Sources { options, files, system_file, match_exec, here } = sources;
         let directory = system_file.parent().unwrap_or(Path::new("/"));
         let mut reader = Reader::new(&here, directory, options.ignored.as_deref());
-        match options.config_file().unwrap_or(&files) {
+        match &files {
             Files::None => {}
             Files::Only(path) => reader.named(path),
             Files::Usual => {

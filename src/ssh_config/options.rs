@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::keywords::Name;
+use super::keywords::Setting;
 use super::lexer;
 use super::line::{Line, Meaning, meaning};
 use super::problem::{Complaint, ConfigErrors, Origin};
@@ -48,9 +48,9 @@ pub struct Options {
 /// What an option of ssh(1) is to us.
 enum Meant {
     /// As if this keyword stood there. Said twice, the first counts.
-    First(Name, Kind),
+    First(Setting, Kind),
     /// The last counts, even after `-o`.
-    Last(Name, Kind),
+    Last(Setting, Kind),
     /// Without an argument, and the last counts.
     Family(&'static str),
     Line,
@@ -66,18 +66,18 @@ fn meant(letter: char) -> Option<Meant> {
     Some(match letter {
         '4' => Meant::Family("inet"),
         '6' => Meant::Family("inet6"),
-        'b' => Meant::Last(Name::BindAddress, Kind::Text),
-        'B' => Meant::Last(Name::BindInterface, Kind::Text),
-        'c' => Meant::Last(Name::Ciphers, Kind::Algorithms(super::algorithms::CIPHERS)),
+        'b' => Meant::Last(Setting::BindAddress, Kind::Text),
+        'B' => Meant::Last(Setting::BindInterface, Kind::Text),
+        'c' => Meant::Last(Setting::Ciphers, Kind::Algorithms(super::algorithms::CIPHERS)),
         'F' => Meant::Files,
-        'i' => Meant::First(Name::IdentityFile, Kind::Text),
-        'I' => Meant::Last(Name::Pkcs11Provider, Kind::Text),
-        'J' => Meant::First(Name::ProxyJump, Kind::Jump),
-        'l' => Meant::First(Name::User, Kind::Text),
-        'm' => Meant::Last(Name::Macs, Kind::Algorithms(super::algorithms::MACS)),
+        'i' => Meant::First(Setting::IdentityFile, Kind::Text),
+        'I' => Meant::Last(Setting::Pkcs11Provider, Kind::Text),
+        'J' => Meant::First(Setting::ProxyJump, Kind::Jump),
+        'l' => Meant::First(Setting::User, Kind::Text),
+        'm' => Meant::Last(Setting::Macs, Kind::Algorithms(super::algorithms::MACS)),
         'o' => Meant::Line,
-        'p' => Meant::First(Name::Port, Kind::Port),
-        'P' => Meant::Last(Name::Tag, Kind::Text),
+        'p' => Meant::First(Setting::Port, Kind::Port),
+        'P' => Meant::Last(Setting::Tag, Kind::Text),
         'A' | 'a' | 'C' | 'f' | 'g' | 'K' | 'k' | 'M' | 'N' | 'n' | 'q' | 's' | 'T' | 't' | 'v' | 'X' | 'x' | 'Y' | 'y' | '2' => {
             Meant::Ignored(false)
         }
@@ -141,7 +141,7 @@ impl Options {
             return Self::default();
         }
         let origin = Origin { file: Arc::from("ProxyJump"), line: None, of_user: true };
-        let line = Line { name: Name::ProxyJump, value: Value::Hops(hops.to_vec()), origin, warning: None };
+        let line = Line { setting: Setting::ProxyJump, value: Value::Hops(hops.to_vec()), origin, warning: None };
         Self { lines: vec![line], ..Self::default() }
     }
 
@@ -170,13 +170,13 @@ impl Options {
                 Meant::Ignored(true) => drop(argument()?),
                 Meant::Refused => return Err(Complaint::new(format!("`-{letter}` makes ssh do something else than connect"))),
                 Meant::Family(family) => {
-                    self.put(Name::AddressFamily, Kind::Family, family, origin, true)?;
+                    self.put(Setting::AddressFamily, Kind::Family, family, origin, true)?;
                     continue;
                 }
                 Meant::Files => self.files = Some(Files::from_argument(argument()?)),
                 Meant::Line => self.line(argument()?, origin).map_err(of_option)?,
-                Meant::First(name, kind) => self.put(name, kind, argument()?, origin, false).map_err(of_option)?,
-                Meant::Last(name, kind) => self.put(name, kind, argument()?, origin, true).map_err(of_option)?,
+                Meant::First(setting, kind) => self.put(setting, kind, argument()?, origin, false).map_err(of_option)?,
+                Meant::Last(setting, kind) => self.put(setting, kind, argument()?, origin, true).map_err(of_option)?,
             }
             // The argument took the other letters.
             return Ok(());
@@ -184,31 +184,32 @@ impl Options {
         Ok(())
     }
 
-    fn has(&self, name: Name) -> bool {
-        self.lines.iter().any(|line| line.name == name)
+    fn has(&self, setting: Setting) -> bool {
+        self.lines.iter().any(|line| line.setting == setting)
     }
 
     /// A value that is one word of the command line, whatever is in it.
-    fn put(&mut self, name: Name, kind: Kind, text: &str, origin: &Origin, last: bool) -> Result<(), Complaint> {
+    fn put(&mut self, setting: Setting, kind: Kind, text: &str, origin: &Origin, last: bool) -> Result<(), Complaint> {
         let (value, warning) = match kind {
             // Spaces and quotes are the shell's affair and gone by now.
             Kind::Text if text.is_empty() => return Err(Complaint::new("the value is missing")),
             Kind::Text => (Value::Text(text.to_owned()), None),
             kind => value::read(kind, text)?,
         };
-        if name == Name::ProxyJump && self.has(Name::ProxyJump) {
+        if setting == Setting::ProxyJump && self.has(Setting::ProxyJump) {
             return Err(Complaint::new("jumps stand here for the second time").hint("separate several hops with commas"));
         }
-        if name == Name::ProxyJump && self.has(Name::ProxyCommand) {
+        if setting == Setting::ProxyJump && self.has(Setting::ProxyCommand) {
             return Err(Complaint::new("`ProxyCommand` stands before it").hint("use one of them"));
         }
-        check_names(name, &value)?;
-        let warning =
-            warning.or_else(|| super::keywords::unsupported(name, &value)).map(|complaint| Arc::new(origin.problem(complaint)));
+        check_names(setting, &value)?;
+        let warning = warning
+            .or_else(|| super::keywords::unsupported(setting, &value))
+            .map(|complaint| Arc::new(origin.problem(complaint)));
         if last {
-            self.lines.retain(|line| line.name != name);
+            self.lines.retain(|line| line.setting != setting);
         }
-        self.lines.push(Line { name, value, origin: origin.clone(), warning });
+        self.lines.push(Line { setting, value, origin: origin.clone(), warning });
         Ok(())
     }
 
@@ -218,8 +219,8 @@ impl Options {
         let ignored: Vec<String> = self.ignored.iter().cloned().collect();
         match meaning(&statement, origin, &ignored)? {
             Meaning::Line(line) => {
-                if line.name == Name::ProxyJump {
-                    check_names(line.name, &line.value)?;
+                if line.setting == Setting::ProxyJump {
+                    check_names(line.setting, &line.value)?;
                 }
                 self.lines.push(line);
             }
@@ -237,10 +238,10 @@ impl Options {
 }
 
 /// Names that did not come from a file of the user's may not be commands in disguise.
-fn check_names(name: Name, value: &Value) -> Result<(), Complaint> {
-    match (name, value) {
-        (Name::User, Value::Text(user)) => hop::check_user(user),
-        (Name::ProxyJump, Value::Hops(hops)) => hops.iter().try_for_each(|jump| {
+fn check_names(setting: Setting, value: &Value) -> Result<(), Complaint> {
+    match (setting, value) {
+        (Setting::User, Value::Text(user)) => hop::check_user(user),
+        (Setting::ProxyJump, Value::Hops(hops)) => hops.iter().try_for_each(|jump| {
             hop::check_host(&jump.host)?;
             jump.user.as_deref().map_or(Ok(()), hop::check_user)
         }),
@@ -264,13 +265,13 @@ mod tests {
         Options::parse(&words(given)).unwrap_err().to_string()
     }
 
-    fn shown(given: &[&str]) -> Vec<(Name, Value)> {
-        parse(given).lines.into_iter().map(|line| (line.name, line.value)).collect()
+    fn shown(given: &[&str]) -> Vec<(Setting, Value)> {
+        parse(given).lines.into_iter().map(|line| (line.setting, line.value)).collect()
     }
 
     #[test]
     fn every_way_of_writing_an_option_is_read() {
-        let port = vec![(Name::Port, Value::Port(2222))];
+        let port = vec![(Setting::Port, Value::Port(2222))];
         for given in [
             &["-p", "2222"][..],
             &["-p2222"],
@@ -290,9 +291,9 @@ mod tests {
     #[test]
     fn some_options_replace_what_stands_before_them_and_others_do_not() {
         use super::super::Family;
-        assert_eq!(shown(&["-o", "AddressFamily=inet6", "-4"]), [(Name::AddressFamily, Value::Family(Family::Inet))]);
+        assert_eq!(shown(&["-o", "AddressFamily=inet6", "-4"]), [(Setting::AddressFamily, Value::Family(Family::Inet))]);
         let users = shown(&["-l", "a", "-o", "User=b"]);
-        assert_eq!(users, [(Name::User, Value::Text("a".to_owned())), (Name::User, Value::Text("b".to_owned()))]);
+        assert_eq!(users, [(Setting::User, Value::Text("a".to_owned())), (Setting::User, Value::Text("b".to_owned()))]);
         assert_eq!(shown(&["-i", "/a b", "-i", "/c"]).len(), 2);
         assert_eq!(parse(&["-F", "a", "-F", "/b"]).config_file(), Some(&Files::Only("/b".into())));
         assert_eq!(parse(&["-Fnone"]).config_file(), Some(&Files::None));

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::keywords::Name;
+use super::keywords::Setting;
 use super::line::{Line, Meaning, meaning};
 use super::matching::{Condition, tests};
 use super::problem::{Complaint, Origin, Problem};
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
     /// A warning for the hosts that `block` is for.
     fn notice(&mut self, block: usize, origin: &Origin, complaint: Complaint) {
         let warning = Some(Arc::new(origin.problem(complaint)));
-        self.line(block, Line { name: Name::Notice, value: Value::Nothing, origin: origin.clone(), warning });
+        self.line(block, Line { setting: Setting::Notice, value: Value::Nothing, origin: origin.clone(), warning });
     }
 
     fn line(&mut self, block: usize, line: Line) {
@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
 
     /// A socket that a missing variable should name stops OpenSSH, whatever the host is.
     fn check_agent(&mut self, line: &Line) {
-        if let (Name::IdentityAgent, Value::Text(text)) = (line.name, &line.value) {
+        if let (Setting::IdentityAgent, Value::Text(text)) = (line.setting, &line.value) {
             let missing = text.split("${").skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
             let missing: Vec<&str> = missing.filter(|name| !self.here.environment.contains_key(*name)).collect();
             if let Some(name) = missing.first() {

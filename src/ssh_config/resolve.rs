@@ -4,127 +4,18 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::keywords::Name;
+use super::keywords::Setting;
 use super::line::Line;
 use super::matching::{Condition, Criterion, Test};
 use super::pattern::list_matches;
 use super::problem::{Complaint, Problem};
+use super::state::State;
 use super::tokens::{self, Failure, Tokens, expand};
 use super::value::Value;
-use super::{AgentSocket, AlgorithmList, Config, Hop, MatchExec, Options, Query, Resolution, Settings, hop};
+use super::{AgentSocket, Config, Hop, MatchExec, Options, Query, Resolution, Settings, hop};
 
 /// The port where nothing says another.
 const PORT: u16 = 22;
-
-/// The lines that decided so far.
-struct State<'a> {
-    user: Option<&'a str>,
-    port: Option<u16>,
-    /// The first line of each name.
-    first: [Option<&'a Line>; Name::COUNT],
-    identities: Vec<&'a Line>,
-    certificates: Vec<&'a Line>,
-    warnings: Vec<Arc<Problem>>,
-}
-
-impl<'a> State<'a> {
-    /// Takes a line where none of its name came before it.
-    fn apply(&mut self, line: &'a Line) {
-        match line.name {
-            Name::IdentityFile => add(&mut self.identities, line),
-            Name::CertificateFile => add(&mut self.certificates, line),
-            Name::Notice => self.warn(line),
-            // Whichever comes first keeps the other out, also when it says `none`.
-            Name::ProxyJump if self.line(Name::ProxyCommand).is_some() => {}
-            Name::ProxyCommand if self.line(Name::ProxyJump).is_some() => {}
-            // `none` is no value at all.
-            _ if line.value == Value::Time(None) => {}
-            name => {
-                if let Some(slot @ None) = self.first.get_mut(name as usize) {
-                    *slot = Some(line);
-                    self.warn(line);
-                }
-            }
-        }
-    }
-
-    fn warn(&mut self, line: &Line) {
-        // A notice is met again in the second pass.
-        if let Some(warning) = line.warning.as_ref().filter(|warning| !self.warnings.contains(warning)) {
-            self.warnings.push(Arc::clone(warning));
-        }
-    }
-
-    fn line(&self, name: Name) -> Option<&'a Line> {
-        self.first.get(name as usize).copied().flatten()
-    }
-
-    fn text(&self, name: Name) -> Option<(&'a str, &'a Line)> {
-        let line = self.line(name)?;
-        match &line.value {
-            Value::Text(text) => Some((text, line)),
-            _ => None,
-        }
-    }
-
-    fn texts(&self, name: Name) -> Option<(&'a [String], &'a Line)> {
-        let line = self.line(name)?;
-        match &line.value {
-            Value::Texts(texts) => Some((texts, line)),
-            _ => None,
-        }
-    }
-
-    fn flag(&self, name: Name) -> Option<bool> {
-        match self.line(name)?.value {
-            Value::Flag(flag) => Some(flag),
-            _ => None,
-        }
-    }
-
-    fn number(&self, name: Name) -> Option<u32> {
-        match self.line(name)?.value {
-            Value::Number(number) => Some(number),
-            _ => None,
-        }
-    }
-
-    fn time(&self, name: Name) -> Option<std::time::Duration> {
-        match self.line(name)?.value {
-            Value::Time(time) => time,
-            _ => None,
-        }
-    }
-
-    fn algorithms(&self, name: Name) -> Option<AlgorithmList> {
-        match &self.line(name)?.value {
-            Value::Algorithms(list) => Some(list.clone()),
-            _ => None,
-        }
-    }
-
-    fn hops(&self) -> &'a [Hop] {
-        match self.line(Name::ProxyJump).map(|line| &line.value) {
-            Some(Value::Hops(hops)) => hops,
-            _ => &[],
-        }
-    }
-
-    /// `Port`, as far as it is known.
-    fn port(&self) -> Option<u16> {
-        self.port.or_else(|| match self.line(Name::Port)?.value {
-            Value::Port(port) => Some(port),
-            _ => None,
-        })
-    }
-}
-
-/// Adds a file that is not there yet.
-fn add<'a>(lines: &mut Vec<&'a Line>, line: &'a Line) {
-    if !lines.iter().any(|known| known.value == line.value && known.origin.of_user == line.origin.of_user) {
-        lines.push(line);
-    }
-}
 
 /// One host on its way through the configuration.
 struct Resolver<'a> {
@@ -136,7 +27,7 @@ struct Resolver<'a> {
     settled: Option<String>,
 }
 
-/// Resolves one host. `options` are those of the host alone, `common` those for all.
+/// Resolves one host. `common` are the options that come behind those of the query.
 pub(super) fn resolve<'a>(config: &'a Config, query: Query<'a>, common: Option<&'a Options>) -> Result<Resolution, Problem> {
     let outside = |complaint: Complaint| Problem {
         file: Arc::from(query.host),
@@ -146,21 +37,14 @@ pub(super) fn resolve<'a>(config: &'a Config, query: Query<'a>, common: Option<&
     };
     hop::check_host(query.host).map_err(outside)?;
     query.user.map_or(Ok(()), hop::check_user).map_err(outside)?;
-    let state = State {
-        user: query.user,
-        port: query.port,
-        first: [None; Name::COUNT],
-        identities: Vec::new(),
-        certificates: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let state = State::new(query.user, query.port);
     let mut resolver = Resolver { config, original: query.host, state, settled: None };
     for line in query.options.into_iter().chain(common).flat_map(|options| &options.lines) {
         resolver.state.apply(line);
     }
     resolver.pass(query.host)?;
     let host = dialled(&resolver.host()?);
-    let canonical = resolver.state.text(Name::CanonicalizeHostname).is_some_and(|(text, _)| !matches!(text, "no" | "false"));
+    let canonical = resolver.state.text(Setting::CanonicalizeHostname).is_some_and(|(text, _)| !matches!(text, "no" | "false"));
     resolver.settled = Some(host.clone());
     if config.wants_final_pass || canonical {
         resolver.pass(&host)?;
@@ -238,7 +122,7 @@ impl<'a> Resolver<'a> {
                 Criterion::LocalNetwork(networks) => {
                     self.config.here.addresses.iter().any(|address| networks.iter().any(|network| network.contains(address)))
                 }
-                Criterion::Tagged(patterns) => list_matches(patterns, self.state.text(Name::Tag).map_or("", |(tag, _)| tag)),
+                Criterion::Tagged(patterns) => list_matches(patterns, self.state.text(Setting::Tag).map_or("", |(tag, _)| tag)),
                 Criterion::Settled(met) => *met,
                 Criterion::Exec(command) => match self.exec(command, block)? {
                     Some(met) => met,
@@ -256,7 +140,7 @@ impl<'a> Resolver<'a> {
     fn exec(&mut self, command: &str, block: usize) -> Result<Option<bool>, Problem> {
         let Some(origin) = self.config.document.blocks.get(block).map(|block| &block.origin) else { return Ok(None) };
         let host = self.host()?;
-        let alias = self.state.text(Name::HostKeyAlias).map_or(host.as_ref(), |(alias, _)| alias);
+        let alias = self.state.text(Setting::HostKeyAlias).map_or(host.as_ref(), |(alias, _)| alias);
         let command = self.expand(command, tokens::ALL, false, &host, alias, self.user());
         let command = command.map_err(|failure| origin.problem(in_keyword("Match exec", wrong(failure))))?;
         if self.config.match_exec == MatchExec::Deny {
@@ -276,7 +160,7 @@ impl<'a> Resolver<'a> {
         if let Some(settled) = &self.settled {
             return Ok(Cow::Owned(settled.clone()));
         }
-        let Some((text, line)) = self.state.text(Name::HostName) else { return Ok(Cow::Borrowed(self.original)) };
+        let Some((text, line)) = self.state.text(Setting::HostName) else { return Ok(Cow::Borrowed(self.original)) };
         if !text.contains('%') {
             return Ok(Cow::Borrowed(text));
         }
@@ -286,7 +170,7 @@ impl<'a> Resolver<'a> {
 
     /// The login as far as it is known.
     fn user(&self) -> &'a str {
-        self.state.user.or_else(|| self.state.text(Name::User).map(|(user, _)| user)).unwrap_or(&self.config.here.user)
+        self.state.user.or_else(|| self.state.text(Setting::User).map(|(user, _)| user)).unwrap_or(&self.config.here.user)
     }
 
     fn expand(&self, text: &str, letters: &str, variables: bool, host: &str, alias: &str, user: &str) -> Result<String, Failure> {
@@ -299,11 +183,11 @@ impl<'a> Resolver<'a> {
 
     /// Turns what decided into settings.
     fn finish(mut self, host: String) -> Result<Resolution, Problem> {
-        if let Some((text, line)) = self.state.text(Name::RefuseConnection) {
+        if let Some((text, line)) = self.state.text(Setting::RefuseConnection) {
             let complaint = Complaint::new(format!("`RefuseConnection`: {text}"));
             return Err(line.origin.problem(complaint.hint("the configuration says not to connect to this host")));
         }
-        let alias = self.state.text(Name::HostKeyAlias).map(|(alias, _)| alias.to_lowercase());
+        let alias = self.state.text(Setting::HostKeyAlias).map(|(alias, _)| alias.to_lowercase());
         let key_name = alias.clone().unwrap_or_else(|| self.original.to_owned());
         let given = self.given_user(&host, &key_name)?;
         let user = given.clone().unwrap_or_else(|| self.config.here.user.clone());
@@ -326,7 +210,7 @@ impl<'a> Resolver<'a> {
                 certificate_files.extend(self.path("CertificateFile", text, line, &places)?);
             }
         }
-        let user_known_hosts_files = match self.state.texts(Name::UserKnownHostsFile) {
+        let user_known_hosts_files = match self.state.texts(Setting::UserKnownHostsFile) {
             None => None,
             Some((texts, line)) => {
                 let mut files = Vec::with_capacity(texts.len());
@@ -336,7 +220,7 @@ impl<'a> Resolver<'a> {
                 Some(files)
             }
         };
-        let global_known_hosts_files = match self.state.texts(Name::GlobalKnownHostsFile) {
+        let global_known_hosts_files = match self.state.texts(Setting::GlobalKnownHostsFile) {
             None => None,
             Some((texts, line)) => Some(
                 texts
@@ -345,65 +229,65 @@ impl<'a> Resolver<'a> {
                     .collect::<Result<_, _>>()?,
             ),
         };
-        let revoked_host_keys = match self.state.text(Name::RevokedHostKeys) {
+        let revoked_host_keys = match self.state.text(Setting::RevokedHostKeys) {
             Some((text, line)) if !text.eq_ignore_ascii_case("none") => self.path("RevokedHostKeys", text, line, &places)?,
             _ => None,
         };
         let identity_agent = self.agent(&places)?;
         let proxy_jump = self.jump(&places)?;
-        let proxy_command = match self.state.text(Name::ProxyCommand) {
+        let proxy_command = match self.state.text(Setting::ProxyCommand) {
             Some((text, line)) if !text.eq_ignore_ascii_case("none") => Some(
                 self.expand(text, tokens::OF_PROXY, false, places.host, places.alias, places.user)
                     .map_err(|failure| line.origin.problem(in_keyword("ProxyCommand", wrong(failure))))?,
             ),
             _ => None,
         };
-        let connection_attempts = self.state.number(Name::ConnectionAttempts);
-        if let Some(line) = self.state.line(Name::ConnectionAttempts).filter(|_| connection_attempts == Some(0)) {
+        let connection_attempts = self.state.number(Setting::ConnectionAttempts);
+        if let Some(line) = self.state.line(Setting::ConnectionAttempts).filter(|_| connection_attempts == Some(0)) {
             return Err(line.origin.problem(Complaint::new("`ConnectionAttempts` is 0").hint("a connection takes at least one")));
         }
         let state = &self.state;
-        let methods = state.text(Name::PreferredAuthentications);
+        let methods = state.text(Setting::PreferredAuthentications);
         let settings = Settings {
             port: state.port(),
             user: given,
             no_identity_files: none && identity_files.is_empty(),
             identity_files,
             certificate_files,
-            identities_only: state.flag(Name::IdentitiesOnly),
+            identities_only: state.flag(Setting::IdentitiesOnly),
             identity_agent,
             host_key_alias: alias,
             user_known_hosts_files,
             global_known_hosts_files,
             revoked_host_keys,
-            host_key_checking: state.line(Name::StrictHostKeyChecking).and_then(|line| match line.value {
+            host_key_checking: state.line(Setting::StrictHostKeyChecking).and_then(|line| match line.value {
                 Value::Checking(checking) => Some(checking),
                 _ => None,
             }),
             proxy_jump,
             proxy_command,
             // Zero leaves the time to the system.
-            connect_timeout: state.time(Name::ConnectTimeout).filter(|time| !time.is_zero()),
+            connect_timeout: state.time(Setting::ConnectTimeout).filter(|time| !time.is_zero()),
             connection_attempts,
-            server_alive_interval: state.time(Name::ServerAliveInterval),
-            server_alive_count_max: state.number(Name::ServerAliveCountMax),
-            family: state.line(Name::AddressFamily).map_or_else(Default::default, |line| match line.value {
+            server_alive_interval: state.time(Setting::ServerAliveInterval),
+            server_alive_count_max: state.number(Setting::ServerAliveCountMax),
+            family: state.line(Setting::AddressFamily).map_or_else(Default::default, |line| match line.value {
                 Value::Family(family) => family,
                 _ => Default::default(),
             }),
-            bind_address: state.text(Name::BindAddress).map(|(address, _)| address.to_owned()),
-            kex_algorithms: state.algorithms(Name::KexAlgorithms),
-            ciphers: state.algorithms(Name::Ciphers),
-            macs: state.algorithms(Name::Macs),
-            host_key_algorithms: state.algorithms(Name::HostKeyAlgorithms),
-            pubkey_accepted_algorithms: state.algorithms(Name::PubkeyAcceptedAlgorithms),
-            ca_signature_algorithms: state.algorithms(Name::CaSignatureAlgorithms),
+            bind_address: state.text(Setting::BindAddress).map(|(address, _)| address.to_owned()),
+            kex_algorithms: state.algorithms(Setting::KexAlgorithms),
+            ciphers: state.algorithms(Setting::Ciphers),
+            macs: state.algorithms(Setting::Macs),
+            host_key_algorithms: state.algorithms(Setting::HostKeyAlgorithms),
+            pubkey_accepted_algorithms: state.algorithms(Setting::PubkeyAcceptedAlgorithms),
+            ca_signature_algorithms: state.algorithms(Setting::CaSignatureAlgorithms),
             preferred_authentications: methods
                 .map(|(list, _)| list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()),
-            pubkey_authentication: state.flag(Name::PubkeyAuthentication),
-            password_authentication: state.flag(Name::PasswordAuthentication),
-            kbd_interactive_authentication: state.flag(Name::KbdInteractiveAuthentication),
-            required_rsa_size: state.number(Name::RequiredRsaSize),
+            pubkey_authentication: state.flag(Setting::PubkeyAuthentication),
+            password_authentication: state.flag(Setting::PasswordAuthentication),
+            kbd_interactive_authentication: state.flag(Setting::KbdInteractiveAuthentication),
+            required_rsa_size: state.number(Setting::RequiredRsaSize),
             host_name: host,
         };
         Ok(Resolution { settings, warnings: self.state.warnings })
@@ -414,7 +298,7 @@ impl<'a> Resolver<'a> {
         if let Some(user) = self.state.user {
             return Ok(Some(user.to_owned()));
         }
-        let Some((text, line)) = self.state.text(Name::User) else { return Ok(None) };
+        let Some((text, line)) = self.state.text(Setting::User) else { return Ok(None) };
         let expanded = self.expand(text, tokens::OF_USER, true, host, alias, "");
         expanded.map(Some).map_err(|failure| line.origin.problem(in_keyword("User", wrong(failure))))
     }
@@ -441,7 +325,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn agent(&mut self, places: &Places<'_>) -> Result<AgentSocket, Problem> {
-        let Some((text, line)) = self.state.text(Name::IdentityAgent) else { return Ok(AgentSocket::Environment) };
+        let Some((text, line)) = self.state.text(Setting::IdentityAgent) else { return Ok(AgentSocket::Environment) };
         Ok(match text {
             "SSH_AUTH_SOCK" => AgentSocket::Environment,
             text if text.eq_ignore_ascii_case("none") => AgentSocket::None,
@@ -462,7 +346,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn jump(&self, places: &Places<'_>) -> Result<Vec<Hop>, Problem> {
-        let Some(line) = self.state.line(Name::ProxyJump) else { return Ok(Vec::new()) };
+        let Some(line) = self.state.line(Setting::ProxyJump) else { return Ok(Vec::new()) };
         let expand = |text: &str| {
             let expanded = self.expand(text, tokens::OF_PROXY, false, places.host, places.alias, places.user);
             expanded.map_err(|failure| line.origin.problem(in_keyword("ProxyJump", wrong(failure))))
