@@ -13,7 +13,7 @@ use fleetscan::probe::{OutputLimits, Transcript, plan, read_record};
 use fleetscan::scan::{self, Cancel, Options, Scanned};
 use fleetscan::simulate::{Behaviour, Fleet};
 use fleetscan::ssh::{CredentialSources, Credentials, Defaults, Engine, HostKeySources, HostKeys, Limits, Login, Resolver};
-use fleetscan::ssh_config::{Files, Sources};
+use fleetscan::ssh_config::{Files, Options as SshOptions, Sources};
 use tokio::sync::watch;
 
 /// A recorded host, one of those the demo plays.
@@ -76,7 +76,7 @@ async fn sweep(
         forks: setting.forks,
         resolver: Resolver::new(
             Defaults { user: Some("scanner".to_owned()), private_key: Some(key.clone()), ..Defaults::default() },
-            Sources::new(Files::None),
+            Sources { files: Files::None, ..Sources::new(SshOptions::default()) },
         )
         .expect("nothing to read"),
         become_root: false,

@@ -97,9 +97,11 @@ impl SshArgs {
                 .map_err(|what| Error::new(format!("`--ssh-common-args` cannot be split into words: {what}")))?;
             words.extend(more);
         }
-        let files = self.ssh_config.as_deref().map_or(Files::Usual, Files::from_argument);
-        let mut sources = Sources::new(files);
-        sources.options = Options::parse_from("the options for ssh on the command line", &words).map_err(wrong)?;
+        let options = Options::parse_from("the options for ssh on the command line", &words).map_err(wrong)?;
+        let mut sources = Sources::new(options);
+        if let Some(file) = &self.ssh_config {
+            sources.files = Files::from_argument(file);
+        }
         sources.match_exec = if self.match_exec { MatchExec::Allow } else { MatchExec::Deny };
         let defaults = Defaults {
             user: self.user.clone(),

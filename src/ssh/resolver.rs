@@ -316,7 +316,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("config");
         std::fs::write(&path, config).expect("written");
-        Resolver::new(defaults, Sources::new(Files::Only(path))).unwrap_or_else(|errors| panic!("{errors}"))
+        Resolver::new(defaults, Sources { files: Files::Only(path), ..Sources::new(Options::default()) })
+            .unwrap_or_else(|errors| panic!("{errors}"))
     }
 
     fn target(resolver: &Resolver, host: &Host) -> Target {

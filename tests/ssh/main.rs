@@ -1,6 +1,9 @@
 //! The SSH engine against real servers, and against servers that misbehave.
 
+mod certificates;
 mod common;
 mod engine;
 mod host_keys;
 mod jump;
+mod keys;
+mod passwords;

@@ -258,12 +258,14 @@ fn opened(text: &str, passphrase: &str) -> Result<PrivateKey, Shut> {
         // What comes out under a wrong passphrase is seldom a key, but may look like one at first.
         return decode_secret_key(plain.reveal(), None).map_err(|_| Shut::WrongPassphrase);
     }
+    let unsupported = |inner: &str| {
+        Shut::Unsupported(format!("its encryption is not supported ({inner}): `ssh-keygen -p -f FILE` writes it anew"))
+    };
     decode_secret_key(text, Some(passphrase)).map_err(|error| match &error {
         Error::UnsupportedKeyType { .. } | Error::UnknownAlgorithm(_) => Shut::Unsupported(error.to_string()),
-        // The crate that knows more is not ours to name; its words are.
-        Error::Pkcs8(inner) if inner.to_string().contains("unsupported") => {
-            Shut::Unsupported(format!("its encryption is not supported ({inner}): `ssh-keygen -p -f FILE` writes it anew"))
-        }
+        // The crates that know more are not ours to name; their words are. What is wrong in the outer structure is seen before any passphrase is used.
+        Error::Pkcs8(inner) if inner.to_string().contains("unsupported") => unsupported(&inner.to_string()),
+        Error::Der(inner) => unsupported(&inner.to_string()),
         _ => Shut::WrongPassphrase,
     })
 }

@@ -190,7 +190,9 @@ impl Attempt<'_> {
             },
             _ => None,
         };
-        self.tried.push(offer.label.clone());
+        if !self.tried.contains(&offer.label) {
+            self.tried.push(offer.label.clone());
+        }
         let user = self.target.user.as_str();
         let mut signer = Signer { offer: &offer, clock: self.clock, limit: self.limits.agent };
         let result = match (&offer.certificate, &offer.key.hand) {
@@ -217,7 +219,12 @@ impl Attempt<'_> {
         if let (true, Some(certificate)) = (refused, &offer.certificate) {
             self.remarks.extend(names_others(certificate, user).map(|names| format!("{}: {names}", offer.label)));
         }
-        self.heard(result, &offer.label)
+        let logged_in = self.heard(result, &offer.label)?;
+        // It was not the key that the host refused: keys may have their turn after the password.
+        if refused && self.accepts.as_ref().is_some_and(|accepts| !accepts.contains(&MethodKind::PublicKey)) {
+            self.keys.push(offer);
+        }
+        Ok(logged_in)
     }
 
     /// The password, fetched when it is wanted first.
