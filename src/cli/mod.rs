@@ -41,7 +41,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Scan the hosts of an inventory, or this machine (`scan local`)
-    Scan(scan::ScanArgs),
+    Scan(Box<scan::ScanArgs>),
     /// Judge recorded hosts again, offline, with today's checks
     Replay(replay::ReplayArgs),
     /// Show what would run where, byte for byte, without contacting any host

@@ -3,4 +3,5 @@
 mod common;
 mod engine;
 mod host_keys;
+mod host_keys_command;
 mod jump;
