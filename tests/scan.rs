@@ -12,7 +12,8 @@ use fleetscan::model::{Host, HostReport, Reason, ScanEvent, Status, Verdict};
 use fleetscan::probe::{OutputLimits, Transcript, plan, read_record};
 use fleetscan::scan::{self, Cancel, Options, Scanned};
 use fleetscan::simulate::{Behaviour, Fleet};
-use fleetscan::ssh::{Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits};
+use fleetscan::ssh::{CredentialSources, Credentials, Defaults, Engine, HostKeySources, HostKeys, Limits, Login, Resolver};
+use fleetscan::ssh_config::{Files, Options as SshOptions, Sources};
 use tokio::sync::watch;
 
 /// A recorded host, one of those the demo plays.
@@ -54,6 +55,7 @@ async fn sweep(
     let directory = tempfile::tempdir().expect("a directory");
     let key = directory.path().join("key");
     std::fs::write(&key, fleet.user_key().expect("a key")).expect("written");
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("permitted");
     let known = directory.path().join("known_hosts");
     std::fs::write(&known, fleet.known_hosts().expect("keys")).expect("written");
     let hosts: Vec<Host> = fleet
@@ -69,14 +71,19 @@ async fn sweep(
     let checks = checks();
     let mut facts = checks.facts();
     facts.extend(scan::base_facts());
+    let logins = [Login { key_files: vec![key.clone()], ..Login::default() }];
     let options = Options {
         forks: setting.forks,
-        user: "scanner".to_owned(),
-        port: 22,
-        private_key: Some(key.clone()),
+        resolver: Resolver::new(
+            Defaults { user: Some("scanner".to_owned()), private_key: Some(key.clone()), ..Defaults::default() },
+            Sources { files: Files::None, ..Sources::new(SshOptions::default()) },
+        )
+        .expect("nothing to read"),
         become_root: false,
+        become_method: None,
+        become_password: None,
         engine: Engine::new(
-            Credentials::load(&KeySources { named: Some(key), ..KeySources::default() }).await.expect("the key is readable"),
+            Credentials::load(&CredentialSources::default(), &logins).await.expect("the key is readable"),
             HostKeys::load(&HostKeySources { named: Some(known), ..HostKeySources::default() }, []).expect("readable"),
             Limits { connect: Duration::from_secs(2), handshake: Duration::from_secs(2), ..Limits::default() },
         ),

@@ -8,13 +8,15 @@ use std::time::Duration;
 use clap::Args;
 use futures::StreamExt;
 
-use super::args::{HostKeyArgs, InventoryArgs, seconds};
+use super::args::{HostKeyArgs, InventoryArgs};
 use super::error::Error;
+use super::login::LoginArgs;
 use super::scan::{forks, runtime};
+use super::ssh::{SshArgs, needs};
 use super::{ExitStatus, print};
 use crate::model::{Connection, Failure, Host, KeyTrust, Reason, escape};
 use crate::ssh::{
-    Credentials, Engine, HostKeySurvey, Limits, SurveyedKey, Target, prepare_collection, survey_host_keys, write_collection,
+    Credentials, Engine, HostKeySurvey, Resolver, SurveyedKey, Target, prepare_collection, survey_host_keys, write_collection,
 };
 
 /// Collect the host keys of a fleet without logging in, and compare them with the known ones.
@@ -34,13 +36,17 @@ pub(super) struct HostKeysArgs {
     /// Known host keys, in place of `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`
     #[arg(long, value_name = "FILE")]
     known_hosts: Option<PathBuf>,
-    /// Time for each connection to a host, seconds
-    #[arg(short = 'T', long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
-    timeout: Duration,
+    #[command(flatten)]
+    ssh: SshArgs,
+    #[command(flatten)]
+    login: LoginArgs,
     /// Write what was collected to a file of known hosts, for you to verify and then to use with `--known-hosts`
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
+
+/// The most time that the keys of one host may take.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// What came of a host; `None` for one that is not asked over SSH.
 type Answer = Option<Result<HostKeySurvey, Failure>>;
@@ -63,11 +69,16 @@ impl HostKeysArgs {
 
     /// Asks all hosts, so many at once; the answers are in the order of the inventory.
     async fn ask(&self, hosts: &[Host]) -> Result<Vec<Answer>, Error> {
-        let targets: Vec<Option<Target>> = hosts.iter().map(target).collect();
-        let host_keys = HostKeyArgs::with_known_hosts(self.known_hosts.clone())
-            .load(targets.iter().flatten().flat_map(Target::identities))?;
-        let limits = Limits { connect: self.timeout, handshake: self.timeout, ..Limits::default() };
-        let engine = Arc::new(Engine::new(Credentials::default(), host_keys, limits));
+        let resolver = self.ssh.resolver()?;
+        let needs = needs(&resolver, hosts)?;
+        let targets: Vec<Option<Target>> = hosts.iter().map(|host| target(&resolver, host)).collect();
+        let host_keys = HostKeyArgs::with_known_hosts(self.known_hosts.clone()).load(&needs.identities)?;
+        // Nobody logs in on the hosts that are asked, but on the jump hosts before them.
+        let credentials = match needs.jump_logins.as_slice() {
+            [] => Credentials::default(),
+            logins => self.login.load(self.ssh.private_key.as_deref(), logins).await?,
+        };
+        let engine = Arc::new(Engine::new(credentials, host_keys, self.ssh.limits(LONGEST)));
         let at_once = forks(self.forks, hosts.len())?;
         let asked = targets.into_iter().map(|target| {
             let engine = Arc::clone(&engine);
@@ -85,11 +96,11 @@ impl HostKeysArgs {
 }
 
 /// A host as it is reached; `None` for this machine itself.
-fn target(host: &Host) -> Option<Target> {
+fn target(resolver: &Resolver, host: &Host) -> Option<Target> {
     match host.connection {
         Connection::Local => None,
-        // Nobody logs in.
-        Connection::Ssh => Some(Target::new(&host.address, host.port.unwrap_or(22), host.user.clone().unwrap_or_default())),
+        // What is wrong with a host was said before.
+        Connection::Ssh => resolver.target(host).ok().map(|(target, _)| target),
     }
 }
 

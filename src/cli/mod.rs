@@ -9,10 +9,15 @@ mod facts;
 mod generate;
 mod host_keys;
 mod inventory;
+mod login;
 mod output;
 mod plan;
+mod privilege;
 mod replay;
 mod scan;
+mod secrets;
+mod ssh;
+mod sudoers;
 
 use std::io::{self, Write};
 
@@ -46,6 +51,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Show what would run where, byte for byte, without contacting any host
     Plan(plan::PlanArgs),
+    /// Print the rules of sudo (or doas) under which a login that is not root can answer everything
+    Sudoers(sudoers::SudoersArgs),
     /// List, show and validate checks
     Checks(checks::ChecksArgs),
     /// List the facts that checks can speak of
@@ -71,6 +78,7 @@ impl Cli {
             Command::Scan(args) => args.run(),
             Command::Replay(args) => args.run(),
             Command::Plan(args) => args.run(),
+            Command::Sudoers(args) => args.run(),
             Command::Checks(args) => args.run(),
             Command::Facts(args) => args.run(),
             Command::Inventory(args) => args.run(),

@@ -1,6 +1,5 @@
 //! `fleetscan scan`: the main job.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +9,10 @@ use tokio::sync::watch;
 
 use super::args::{CheckArgs, HostKeyArgs, InventoryArgs, save_new_keys, seconds};
 use super::error::Error;
+use super::login::LoginArgs;
 use super::output::{OutputArgs, Reports};
+use super::privilege::BecomeArgs;
+use super::ssh::{self, SshArgs};
 use super::{ExitStatus, warn};
 use crate::check::CheckSet;
 use crate::journal::Journal;
@@ -18,7 +20,7 @@ use crate::model::{Connection, Host, ScanEvent};
 use crate::probe::{self, OutputLimits};
 use crate::report::Progress;
 use crate::scan::{self, Cancel, Options, Scanned};
-use crate::ssh::{Credentials, Engine, HostKeys, KeySources, Limits};
+use crate::ssh::{Credentials, Engine, HostKeys};
 
 /// Scan the hosts of an inventory, or this machine (`scan local`).
 #[derive(Debug, Args)]
@@ -46,18 +48,12 @@ pub(super) struct ConnectionArgs {
     /// Hosts at once; default 256, or fewer where the limit of open files asks for it
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(super) forks: Option<u32>,
-    /// User to log in as, where the inventory names none
-    #[arg(short, long)]
-    pub(super) user: Option<String>,
-    /// Private key file, and then only that one, where the inventory names none
-    #[arg(long, value_name = "FILE")]
-    pub(super) private_key: Option<PathBuf>,
-    /// Ask sudo for the commands that need root, where the inventory does not say
-    #[arg(short, long = "become")]
-    pub(super) become_root: bool,
-    /// Time for the connection to a host, seconds
-    #[arg(short = 'T', long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
-    pub(super) timeout: Duration,
+    #[command(flatten)]
+    pub(super) ssh: SshArgs,
+    #[command(flatten)]
+    pub(super) login: LoginArgs,
+    #[command(flatten)]
+    pub(super) privilege: BecomeArgs,
     /// Time for one host in all, seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "120")]
     pub(super) host_timeout: Duration,
@@ -156,38 +152,19 @@ async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error>
     let over_ssh = hosts.iter().filter(|host| host.connection == Connection::Ssh).count();
     let mut credentials = Credentials::default();
     let mut host_keys = HostKeys::default();
-    let mut user = args.user.unwrap_or_default();
+    let resolver = args.ssh.resolver()?;
     if over_ssh > 0 {
-        let files: BTreeSet<PathBuf> = hosts.iter().filter_map(|host| host.private_key.clone()).collect();
-        let sources =
-            KeySources { named: args.private_key.clone(), files: files.into_iter().collect(), ..KeySources::of_environment() };
-        credentials = Credentials::load(&sources).await.map_err(|error| {
-            let hint = error.hint();
-            let error = Error::because("the private key cannot be used", error);
-            hint.into_iter().fold(error, Error::hint)
-        })?;
-        host_keys = args.host_keys.load([])?;
-        if user.is_empty() {
-            let variable = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
-            user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_default();
-        }
-        if let Some(host) = hosts.iter().find(|host| host.user.is_none() && user.is_empty()) {
-            let error = Error::new(format!("nothing says as whom to log in on `{}`", host.name));
-            return Err(error.hint("name a user with `-u`, or with `ansible_user` in the inventory"));
-        }
+        let needs = ssh::needs(&resolver, hosts)?;
+        credentials = args.login.load(args.ssh.private_key.as_deref(), &needs.logins).await?;
+        host_keys = args.host_keys.load(&needs.identities)?;
     }
     Ok(Options {
         forks: forks(args.forks, over_ssh)?,
-        user,
-        port: 22,
-        private_key: args.private_key,
-        become_root: args.become_root,
-        engine: Engine::new(
-            credentials,
-            host_keys,
-            // As ssh's ConnectTimeout, for the connection and for the key exchange after it; the host's own limit bounds the rest.
-            Limits { connect: args.timeout, handshake: args.timeout, run: args.host_timeout, ..Limits::default() },
-        ),
+        resolver,
+        become_root: args.privilege.become_root(),
+        become_method: args.privilege.method(),
+        become_password: args.privilege.password(hosts)?,
+        engine: Engine::new(credentials, host_keys, args.ssh.limits(args.host_timeout)),
         output: OutputLimits::default(),
         host_timeout: args.host_timeout,
         deadline: args.deadline,

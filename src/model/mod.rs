@@ -25,7 +25,8 @@ pub use host_key::{KeyTrust, ShownKey};
 pub use kind::Kind;
 pub use nearest::nearest;
 pub use report::{
-    CheckTotals, Failure, FleetReport, HostReport, Outcome, Privilege, Reason, ScanEvent, Status, Totals, VerdictCounts,
+    CheckTotals, Failure, FleetReport, HostReport, Outcome, Privilege, PrivilegeGap, Reason, ScanEvent, Status, Totals,
+    VerdictCounts,
 };
 pub use secret::Secret;
 pub use value::Value;

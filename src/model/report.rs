@@ -121,9 +121,9 @@ reasons! {
     HostKeyRevoked = "host_key_revoked" => Untrusted,
     /// The host shows a certificate that does not hold: not for this name, out of its time, or of an authority that is not trusted.
     HostCertificateInvalid = "host_certificate_invalid" => Untrusted,
-    /// There was no key to offer: no agent, no readable key file.
+    /// There was nothing to log in with: no agent, no key file that can be used, no password.
     NoCredentials = "no_credentials" => Denied,
-    /// The server accepted none of the keys that were offered.
+    /// The server accepted none of the keys and passwords that were offered.
     AuthRefused = "auth_refused" => Denied,
     /// The host wants the password changed before it lets the login in.
     PasswordExpired = "password_expired" => Denied,
@@ -147,6 +147,8 @@ reasons! {
     HostTimeout = "host_timeout" => Failed,
     /// The host sent more than the limit.
     OutputLimit = "output_limit" => Failed,
+    /// The inventory or the configuration of ssh does not let the host be reached.
+    ConfigurationWrong = "configuration_wrong" => Skipped,
     /// The whole scan ran into its deadline.
     Deadline = "deadline" => Skipped,
     /// The scan was interrupted.
@@ -209,26 +211,61 @@ impl From<Failure> for Outcome {
 }
 
 /// With which rights the probes ran on a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Privilege {
     /// The login is root.
     Root,
-    /// An unprivileged login, `sudo -k -n` for the commands that need root.
+    /// An unprivileged login, and one shell of root's by sudo for all commands that need root.
+    SudoShell,
+    /// An unprivileged login, and sudo before each command that needs root.
     Sudo,
+    /// An unprivileged login, and one shell of root's by doas for all commands that need root.
+    DoasShell,
+    /// An unprivileged login, and doas before each command that needs root.
+    Doas,
     /// An unprivileged login and nothing else.
     User,
 }
 
 impl Privilege {
-    /// The stable word.
+    /// Every privilege, in the order of reports.
+    pub const ALL: [Self; 6] = [Self::Root, Self::SudoShell, Self::Sudo, Self::DoasShell, Self::Doas, Self::User];
+
+    /// The stable word, which is also the script's.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Root => "root",
+            Self::SudoShell => "sudo_shell",
             Self::Sudo => "sudo",
+            Self::DoasShell => "doas_shell",
+            Self::Doas => "doas",
             Self::User => "user",
         }
     }
+
+    /// The privilege of that word.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|privilege| privilege.as_str() == word)
+    }
+}
+
+impl fmt::Display for Privilege {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.as_str())
+    }
+}
+
+/// A check that stayed unknown for want of a privilege, and what would settle it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrivilegeGap {
+    /// The id of the check.
+    pub check: String,
+    /// How many hosts it stayed unknown on.
+    pub hosts: u64,
+    /// The commands that it needs root for, each as a rule of sudoers names it; empty where rules would not be enough.
+    pub rules: Vec<String>,
 }
 
 /// Everything the scan says of one host. As JSON it is the object of a host in the JSON report.
@@ -299,6 +336,8 @@ impl VerdictCounts {
 pub struct CheckTotals {
     /// How often each verdict was given, scanned and partial hosts only.
     pub verdicts: VerdictCounts,
+    /// How many of the unknown ones are so for want of a privilege.
+    pub needs_root: u64,
     /// The first few hosts that failed, by their place in the inventory: enough for a screen, whatever the fleet's size.
     pub failed: Vec<(usize, String)>,
 }
@@ -315,6 +354,10 @@ pub struct Totals {
     pub statuses: BTreeMap<Status, u64>,
     /// Hosts not fully scanned, by reason.
     pub reasons: BTreeMap<Reason, u64>,
+    /// Hosts that got that far, by the rights that the probes had.
+    pub privileges: BTreeMap<Privilege, u64>,
+    /// Hosts where a verdict stayed unknown for want of a privilege.
+    pub needs_root: u64,
     /// All findings of scanned and partial hosts.
     pub verdicts: VerdictCounts,
     /// Failed findings by severity.
@@ -340,6 +383,8 @@ pub struct FleetReport {
     pub checks: Vec<Arc<CheckInfo>>,
     /// The counts.
     pub totals: Totals,
+    /// For each check, in their order, the commands that it needs root for, each as a rule of sudoers names it; empty where nobody asked.
+    pub rules: Vec<Vec<String>>,
     comparison: Comparison,
 }
 
@@ -354,6 +399,7 @@ impl FleetReport {
             insecure_host_keys: false,
             checks,
             totals,
+            rules: Vec::new(),
             comparison: Comparison::default(),
         }
     }
@@ -367,10 +413,16 @@ impl FleetReport {
         if host.outcome.status != Status::Scanned {
             *totals.reasons.entry(host.outcome.reason).or_default() += 1;
         }
+        if let Some(privilege) = host.privilege {
+            *totals.privileges.entry(privilege).or_default() += 1;
+        }
+        let wants = |finding: &Finding| matches!(finding.verdict, Verdict::Unknown(Why::NeedsRoot(_)));
+        totals.needs_root += u64::from(host.findings.iter().any(wants));
         for (at, finding) in host.findings.iter().enumerate() {
             totals.verdicts.add(&finding.verdict);
             let Some((check, info)) = totals.checks.get_mut(at).zip(self.checks.get(at)) else { continue };
             check.verdicts.add(&finding.verdict);
+            check.needs_root += u64::from(wants(finding));
             match finding.verdict {
                 Verdict::Fail => {
                     *totals.failed.entry(info.severity).or_default() += 1;
@@ -385,6 +437,18 @@ impl FleetReport {
                 Verdict::Pass | Verdict::Review | Verdict::NotApplicable => {}
             }
         }
+    }
+
+    /// The checks that stayed unknown for want of a privilege, in their order.
+    pub fn privilege_gaps(&self) -> Vec<PrivilegeGap> {
+        let gap = |(at, (check, totals)): (usize, (&Arc<CheckInfo>, &CheckTotals))| {
+            (totals.needs_root > 0).then(|| PrivilegeGap {
+                check: check.id.clone(),
+                hosts: totals.needs_root,
+                rules: self.rules.get(at).cloned().unwrap_or_default(),
+            })
+        };
+        self.checks.iter().zip(&self.totals.checks).enumerate().filter_map(gap).collect()
     }
 
     /// What is wrong with the hosts as seen together, the worst first.
@@ -447,8 +511,9 @@ mod tests {
         for severity in Severity::ALL {
             assert_eq!(serde_json::to_value(severity).unwrap(), severity.as_str());
         }
-        for privilege in [Privilege::Root, Privilege::Sudo, Privilege::User] {
+        for privilege in Privilege::ALL {
             assert_eq!(serde_json::to_value(privilege).unwrap(), privilege.as_str());
+            assert_eq!(Privilege::of(privilege.as_str()), Some(privilege));
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::WriteError;
 use crate::journal::Journal;
-use crate::model::{FleetReport, Reason, Severity, Status, VerdictCounts};
+use crate::model::{FleetReport, Privilege, Reason, Severity, Status, VerdictCounts};
 
 const SCHEMA_VERSION: u32 = 1;
 
@@ -29,6 +29,7 @@ struct Summary {
     hosts: u64,
     statuses: BTreeMap<Status, u64>,
     reasons: BTreeMap<Reason, u64>,
+    privileges: BTreeMap<Privilege, u64>,
     verdicts: VerdictCounts,
     failed: BTreeMap<Severity, u64>,
     unknown: BTreeMap<Severity, u64>,
@@ -44,6 +45,10 @@ impl Summary {
             hosts: totals.hosts,
             statuses: Status::ALL.iter().map(|status| (*status, totals.statuses.get(status).copied().unwrap_or(0))).collect(),
             reasons: totals.reasons.clone(),
+            privileges: Privilege::ALL
+                .iter()
+                .map(|privilege| (*privilege, totals.privileges.get(privilege).copied().unwrap_or(0)))
+                .collect(),
             verdicts: totals.verdicts,
             failed: of_severities(&totals.failed),
             unknown: of_severities(&totals.unknown),
@@ -72,6 +77,8 @@ pub(super) fn write(report: &FleetReport, journal: &Journal, out: &mut dyn io::W
         "fleet_findings",
         across.iter().map(|finding| serde_json::to_vec(finding).map_err(|error| WriteError::Io(error.into()))),
     )?;
+    let gaps = report.privilege_gaps();
+    list(out, "privilege_gaps", gaps.iter().map(|gap| serde_json::to_vec(gap).map_err(|error| WriteError::Io(error.into()))))?;
     out.write_all(b"\"summary\": ")?;
     serde_json::to_writer(&mut *out, &Summary::of(report)).map_err(io::Error::from)?;
     out.write_all(b"\n}\n")?;
@@ -155,6 +162,16 @@ mod tests {
     }
 
     #[test]
+    fn checks_that_lack_a_privilege_are_told_with_the_rules_that_would_settle_them() {
+        let json = validated(&fixture::hostile());
+        assert_eq!(
+            json["privilege_gaps"],
+            json!([{"check": "audit.rules.loaded", "hosts": 3, "rules": ["/usr/sbin/auditctl -l", "/sbin/auditctl -l"]}])
+        );
+        assert_eq!(json["summary"]["privileges"]["sudo"], 3);
+    }
+
+    #[test]
     fn a_host_of_every_reason_status_and_why_is_valid() {
         let mut hosts = Vec::new();
         for reason in Reason::ALL {
@@ -176,12 +193,14 @@ mod tests {
         assert_eq!(words(&schema, "reason"), Reason::ALL.iter().map(|reason| reason.code()).collect::<Vec<_>>());
         assert_eq!(words(&schema, "why"), Why::CODES);
         assert_eq!(words(&schema, "severity"), Severity::ALL.map(Severity::as_str));
+        assert_eq!(words(&schema, "privilege"), Privilege::ALL.map(Privilege::as_str));
         assert_eq!(words(&schema, "key_trust"), KeyTrust::ALL.map(KeyTrust::as_str));
         let kinds: Vec<String> =
             serde_json::from_value(schema["$defs"]["fleet_finding"]["properties"]["kind"]["enum"].clone()).unwrap();
         assert_eq!(kinds, FleetFindingKind::ALL.map(FleetFindingKind::as_str));
         assert_eq!(schema["properties"]["schema_version"]["const"], SCHEMA_VERSION);
         assert_eq!(schema["$defs"]["summary"]["properties"]["statuses"]["minProperties"], Status::ALL.len());
+        assert_eq!(schema["$defs"]["summary"]["properties"]["privileges"]["minProperties"], Privilege::ALL.len());
     }
 
     #[test]

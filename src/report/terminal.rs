@@ -11,7 +11,7 @@ use super::{WriteError, explanation, safe, was_judged};
 use crate::journal::Journal;
 use crate::model::{
     CheckInfo, CheckTotals, Evidence, Finding, FleetFinding, FleetFindingKind, FleetReport, HostReport, Outcome, Privilege,
-    Reason, Severity, Status, Verdict, VerdictCounts, Why,
+    Reason, Severity, Status, Verdict, VerdictCounts,
 };
 
 /// How many failed checks are shown, and how many of the hosts that are missing.
@@ -29,8 +29,8 @@ const NAME_COLUMNS: usize = 28;
 /// The column where the text beside a severity begins.
 const INDENT: usize = 12;
 
-/// What to do about the commonest reason to be unknown.
-const ROOT_ADVICE: &str = "To answer needs_root: log in as root, or allow sudo for the commands that `fleetscan plan` lists.";
+/// How many of the checks that lack a privilege are named.
+const GAPS_NAMED: usize = 2;
 
 /// What a report is worth that was made without looking at host keys.
 const INSECURE: &str = "NOT VERIFIED (--insecure-accept-any-host-key): any host here may have been somebody else";
@@ -228,6 +228,12 @@ impl Page<'_> {
         let reasons: Vec<_> = reasons.iter().map(|(reason, count)| format!("{reason} {}", number(**count))).collect();
         self.paragraph(&reasons.join(", "), INDENT, Reason::ALL.len())?;
 
+        // Of a single host, the line about it says so.
+        if totals.hosts > 1 && totals.privileges.keys().any(|privilege| *privilege != Privilege::Root) {
+            let rights: Vec<_> = totals.privileges.iter().map(|(word, count)| format!("{} {word}", number(*count))).collect();
+            self.labelled("Rights", &rights.join(", "))?;
+        }
+
         let unknown = totals.verdicts.unknown;
         let decided = totals.verdicts.total() - unknown;
         let all = totals.hosts * checks;
@@ -327,10 +333,29 @@ impl Page<'_> {
             let room = self.width.saturating_sub(columns(&start));
             self.line(&format!("{start}{}", names(&unknown.first, unknown.hosts, room)))?;
         }
-        if digest.unknown.contains_key(Why::NeedsRoot(String::new()).code()) {
-            self.paragraph(ROOT_ADVICE, 2, 3)?;
+        self.privilege_gaps(report)
+    }
+
+    /// What to do about the commonest reason to be unknown.
+    fn privilege_gaps(&mut self, report: &FleetReport) -> io::Result<()> {
+        let gaps = report.privilege_gaps();
+        let Some(gap) = gaps.first() else { return Ok(()) };
+        let count = gaps.len() as u64;
+        let mut named: Vec<_> = gaps.iter().take(GAPS_NAMED).map(|gap| safe(&gap.check)).collect();
+        if gaps.len() > GAPS_NAMED {
+            named.push(format!("{} more", number(count - GAPS_NAMED as u64)));
         }
-        Ok(())
+        let checks = format!("{} on {}", counted(count, "check"), counted(report.totals.needs_root, "host"));
+        let rules = match gaps.len() {
+            1 if gap.rules.is_empty() => "No rule of sudo for single commands settles it".to_owned(),
+            1 => format!("`fleetscan sudoers --only {}` prints the rules of sudo that settle it", safe(&gap.check)),
+            _ => "`fleetscan sudoers --only ID` prints the rules of sudo that settle one".to_owned(),
+        };
+        let text = format!(
+            "{checks} stayed unknown for want of a privilege ({}). {rules}; a login as root does, too, and so may a password for sudo (-b -K).",
+            named.join(", ")
+        );
+        self.paragraph(&text, 2, 5)
     }
 
     fn missing_hosts(&mut self, digest: &Digest) -> io::Result<()> {
@@ -389,7 +414,10 @@ impl Page<'_> {
         about.extend(host.os.as_ref().map(|os| os.text().to_owned()));
         about.extend(host.privilege.map(|privilege| match privilege {
             Privilege::Root => "asked as root".to_owned(),
-            Privilege::Sudo => "asked with sudo".to_owned(),
+            Privilege::SudoShell => "asked with sudo (one shell)".to_owned(),
+            Privilege::Sudo => "asked with sudo (by command)".to_owned(),
+            Privilege::DoasShell => "asked with doas (one shell)".to_owned(),
+            Privilege::Doas => "asked with doas (by command)".to_owned(),
             Privilege::User => "asked without root".to_owned(),
         }));
         self.labelled("Host", &about.join(", "))?;
@@ -431,9 +459,7 @@ impl Page<'_> {
                 let detail = finding.evidence.first().map(Evidence::text).unwrap_or_default();
                 self.paragraph(detail, INDENT, 1)?;
             }
-            if unknown.iter().any(|(_, finding)| matches!(finding.verdict, Verdict::Unknown(Why::NeedsRoot(_)))) {
-                self.paragraph(ROOT_ADVICE, 2, 3)?;
-            }
+            self.privilege_gaps(report)?;
         }
         Ok(())
     }

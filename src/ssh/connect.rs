@@ -86,12 +86,7 @@ pub(super) async fn login(target: &Target, engine: &Engine, witness: &Witness) -
     credentials.check(target)?;
     let expected = engine.host_keys.expect(target).await;
     let mut link = open(target, engine, &expected, witness).await?;
-    let limit = if credentials.asks_agent(target) { limits.agent.max(limits.auth) } else { limits.auth };
-    let login = credentials.login(&mut link.handle, &link.lost, target);
-    timeout(limit, login).await.unwrap_or_else(|_| {
-        let detail = format!("no answer to the login as `{}` in {} s", target.user, limit.as_secs_f32());
-        Err(Failure::new(Reason::AuthTimeout, detail))
-    })?;
+    credentials.login(&mut link.handle, &link.lost, target, limits).await?;
     Ok(link)
 }
 

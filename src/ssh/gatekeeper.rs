@@ -1,7 +1,7 @@
 //! Our side of a connection: which hosts are let in, and why a connection ended.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg};
 use russh::keys::{Certificate, PublicKeyOrCertificate};
@@ -14,23 +14,41 @@ use super::known_hosts::{fingerprint, plain_name};
 use super::witness::{FullKey, Witness};
 use crate::model::{Failure, KeyTrust, Reason, ShownKey};
 
+/// What of a banner is kept. PAM's messages come in banners, after the one that greets everybody.
+const BANNER: usize = 2000;
+
 /// Why a connection ended after the key exchange, told by russh's task once it has.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lost(Arc<OnceLock<(String, bool)>>);
+pub(super) struct Lost(Arc<Said>);
+
+/// What the other end said that is no answer to anything.
+#[derive(Debug, Default)]
+struct Said {
+    end: OnceLock<(String, bool)>,
+    banner: Mutex<String>,
+}
 
 impl Lost {
     /// The cause in words.
     pub(super) fn cause(&self) -> &str {
-        self.0.get().map_or("closed by the host", |(cause, _)| cause)
+        self.0.end.get().map_or("closed by the host", |(cause, _)| cause)
     }
 
     /// Whether the host left because it accepts no (more) keys.
     pub(super) fn is_refusal(&self) -> bool {
-        self.0.get().is_some_and(|(_, refusal)| *refusal)
+        self.0.end.get().is_some_and(|(_, refusal)| *refusal)
+    }
+
+    /// What the host said last during the login, unasked.
+    pub(super) fn banner(&self) -> String {
+        self.0.banner.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set(&self, reason: &DisconnectReason<Broken>) {
-        let _ = self.0.set(match reason {
+        let _ = self.0.end.set(match reason {
+            DisconnectReason::Error(Broken::Protocol(russh::Error::NoAuthMethod)) => {
+                ("the host takes nothing else".to_owned(), true)
+            }
             DisconnectReason::ReceivedDisconnect(said) => {
                 // OpenSSH says "Too many authentication failures" with the code for a protocol error.
                 let refusal = said.message.contains("authentication failures")
@@ -110,6 +128,12 @@ impl Handler for Gatekeeper {
         let key = ShownKey { algorithm: algorithm.to_owned(), fingerprint, how, machine: String::new() };
         self.witness.saw(key, FullKey { algorithm, blob, standing });
         failure.map_or(Ok(true), |failure| Err(Broken::HostKey(failure)))
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut russh::client::Session) -> Result<(), Broken> {
+        let kept = banner.chars().take(BANNER).collect();
+        *self.lost.0.banner.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        Ok(())
     }
 
     async fn channel_open_failure(

@@ -1,6 +1,7 @@
 //! Talking to a host over SSH: reach it, know it, log in, run one script, each step bounded in time.
 //!
 //! ```text
+//! resolver.rs     inventory, command line and configuration -> target
 //! target.rs       which host, how it is reached, as whom
 //! connect.rs      name -> addresses -> TCP -> key exchange -> login
 //! wire.rs         what SSH runs over, ended with its owner
@@ -16,7 +17,8 @@
 //! new_keys.rs     keys that were accepted or recorded
 //! shared_file.rs  files that several scans may write at once
 //! survey.rs       all host keys of a host, without logging in
-//! auth.rs         which keys to offer, loaded once for the fleet
+//! auth            keys, certificates and passwords, loaded once for the fleet; the login
+//! permissions.rs  whether a file of secrets is open to others
 //! session.rs      Session: connect, then run one script over one channel
 //! ```
 
@@ -30,7 +32,9 @@ mod jump;
 mod known;
 mod known_hosts;
 mod new_keys;
+mod permissions;
 mod proxy;
+mod resolver;
 mod revoked_keys;
 mod session;
 mod shared_file;
@@ -42,10 +46,12 @@ mod witness;
 use std::time::Duration;
 
 pub use algorithms::Algorithms;
-pub use auth::{CredentialError, Credentials, KeySources};
+pub use auth::{Asker, CredentialError, CredentialSources, Credentials, Passwords};
 pub use host_keys::{HostKeySources, HostKeys, HostKeysError};
 pub use known_hosts::Warning;
 pub use new_keys::{NewKeys, SavedKeys};
+pub use permissions::open_to_others;
+pub use resolver::{Defaults, Resolver, Unresolved};
 pub use session::Session;
 pub use survey::{HostKeySurvey, SurveyedKey, prepare_collection, survey_host_keys, write_collection};
 pub use target::{HostIdentity, HostKeyPolicy, Login, Method, Route, Target};
@@ -81,9 +87,9 @@ pub struct Limits {
     pub handshake: Duration,
     /// Asking again a host that turned the connection away, in all. Default 20 s.
     pub retry: Duration,
-    /// The login with key files. Default 15 s.
+    /// The login, without the time that an agent or a password command takes for it. Default 15 s.
     pub auth: Duration,
-    /// The login where the agent holds a key, for it may wait for a person to touch or confirm. Default 60 s.
+    /// One signature of an agent, which may wait for a person to touch or confirm. Default 60 s.
     pub agent: Duration,
     /// Opening the session. Default 15 s.
     pub session: Duration,

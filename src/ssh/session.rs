@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, Disconnect};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connect::{self, Link};
 use super::{Engine, Limits, Target, Witness};
-use crate::command::{Script, Stream};
+use crate::command::{Conversation, Exchange, PASSWORD_LIMIT, PASSWORD_PAUSE, Reply, Stream};
 use crate::model::{Failure, Reason};
 
 /// What the login shell is asked to run: short, free of quoting, and the same in every shell (tried with sh, bash, csh, fish). The script comes on
@@ -49,15 +50,19 @@ impl Session {
         Ok(Self { link, limits: engine.limits })
     }
 
-    /// Runs the script. What it prints goes to `sink` as it comes; `false` from it ends everything.
+    /// Runs the script, and answers it where it asks for the password. What it prints goes to `sink` as it comes; `false` from it ends everything.
     ///
     /// `Ok` says that the host ended the script in an orderly way, not that all answers came: only the frames in the output say that.
     ///
     /// # Errors
     /// [`Reason::SessionRefused`], [`Reason::NoShell`], [`Reason::ConnectionLost`], [`Reason::HostTimeout`] or [`Reason::OutputLimit`]; what went to the sink
     /// before is still good.
-    pub async fn run(mut self, script: &Script, sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send)) -> Result<(), Failure> {
-        let result = self.converse(script, sink).await;
+    pub async fn run(
+        mut self,
+        conversation: impl Into<Conversation<'_>>,
+        sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send),
+    ) -> Result<(), Failure> {
+        let result = self.converse(conversation.into(), sink).await;
         if result.is_ok() {
             // Spares the host a line about a broken connection in its log.
             let _ = self.link.handle.disconnect(Disconnect::ByApplication, "", "").await;
@@ -67,15 +72,33 @@ impl Session {
         result
     }
 
-    async fn converse(&self, script: &Script, sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send)) -> Result<(), Failure> {
+    async fn converse(
+        &self,
+        conversation: Conversation<'_>,
+        sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send),
+    ) -> Result<(), Failure> {
+        let script = conversation.script;
         let channel = self.open_channel().await?;
         channel.exec(true, COMMAND).await.map_err(|_| self.lost())?;
         let (mut output, input) = channel.split();
         // Beside the reading: a host that prints before it reads would otherwise wait for us while we wait for it.
+        let exchange = Exchange::new(conversation);
+        let (ask, asked) = oneshot::channel();
         let mut feeding = pin!(async {
             input.data_bytes(script.text().as_bytes().to_vec()).await?;
+            if exchange.may_ask() && asked.await.is_ok() {
+                let password = loop {
+                    match exchange.reply() {
+                        Reply::Say(password) => break password,
+                        Reply::Wait => sleep(PASSWORD_PAUSE).await,
+                    }
+                };
+                input.data_bytes(password).await?;
+                sleep(PASSWORD_LIMIT).await;
+            }
             input.eof().await
         });
+        let mut ask = Some(ask);
         let mut fed = false;
         let began = Instant::now();
         let end = began + self.limits.run;
@@ -93,6 +116,9 @@ impl Session {
             match message {
                 Ok(Some(ChannelMsg::Data { data })) => {
                     shell.printed(&data);
+                    if exchange.may_ask() && exchange.hears(&data) {
+                        ask.take().map(|ask| ask.send(()));
+                    }
                     if !sink(Stream::Stdout, &data) {
                         return Err(Failure::new(Reason::OutputLimit, "the host sent more than the limit"));
                     }

@@ -11,7 +11,7 @@ use crate::common::{Agent, Port, Server, drain, keygen, output, program, public}
 use fleetscan::command::{Become, Program, ReadOnlyCommand, Rights, Script, Step, Stream};
 use fleetscan::model::{Failure, Reason};
 use fleetscan::probe::{FrameReader, OutputLimits, Transcript};
-use fleetscan::ssh::{Algorithms, Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits, Session, Target};
+use fleetscan::ssh::{Algorithms, CredentialSources, Credentials, Engine, HostKeySources, HostKeys, Limits, Session, Target};
 
 const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
@@ -46,7 +46,7 @@ fn target(port: u16, key: &Path) -> Target {
 
 /// What a login needs besides the server.
 struct Client {
-    sources: KeySources,
+    sources: CredentialSources,
     target: Target,
     known_hosts: PathBuf,
     limits: Limits,
@@ -56,7 +56,7 @@ struct Client {
 impl Client {
     fn of(server: &Server) -> Self {
         Self {
-            sources: KeySources { named: Some(server.user_key.clone()), ..KeySources::default() },
+            sources: CredentialSources { named: Some(server.user_key.clone()), ..CredentialSources::default() },
             target: target(server.port(), &server.user_key),
             known_hosts: server.known_hosts(&server.known_hosts_line()),
             limits: limits(),
@@ -71,7 +71,7 @@ impl Client {
         let known_hosts = directory.path().join("known_hosts");
         fs::write(&known_hosts, "").expect("known_hosts");
         let client = Self {
-            sources: KeySources { named: Some(key.clone()), ..KeySources::default() },
+            sources: CredentialSources { named: Some(key.clone()), ..CredentialSources::default() },
             target: target(port, &key),
             known_hosts,
             limits: limits(),
@@ -88,7 +88,7 @@ impl Client {
 
     async fn run_into(&self, script: &Script, sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send)) -> Result<(), Failure> {
         let sources = HostKeySources { named: Some(self.known_hosts.clone()), ..HostKeySources::default() };
-        let credentials = Credentials::load(&self.sources).await.expect("credentials");
+        let credentials = Credentials::load(&self.sources, [&self.target.login]).await.expect("credentials");
         let engine = Engine::new(credentials, HostKeys::load(&sources, []).expect("known_hosts"), self.limits);
         Session::connect(&self.target, &engine).await?.run(script, sink).await
     }
@@ -159,7 +159,7 @@ async fn the_agent_signs_for_a_key_that_is_encrypted() {
             .args(["-q", "-p", "-P", "", "-N", "secret phrase", "-f"])
             .arg(&server.user_key),
     );
-    let error = Credentials::load(&client.sources).await.expect_err("an encrypted key");
+    let error = Credentials::load(&client.sources, [&client.target.login]).await.expect_err("an encrypted key");
     assert!(error.to_string().contains("is encrypted"), "{error}");
     assert!(error.hint().expect("a hint").starts_with("unlock it first: `ssh-add /"));
 
@@ -179,7 +179,7 @@ async fn an_rsa_key_of_the_agent_signs_with_sha2() {
     let agent = Agent::start();
     agent.add(&server.user_key, "");
     let mut client = Client::of(&server);
-    client.sources = KeySources { agent: Some(agent.socket.clone()), ..KeySources::default() };
+    client.sources = CredentialSources { agent: Some(agent.socket.clone()), ..CredentialSources::default() };
     client.target.login.key_files.clear();
     client.succeeds().await;
 }
@@ -190,7 +190,7 @@ async fn many_hosts_share_one_agent() {
     let agent = Agent::start();
     agent.add(&server.user_key, "");
     let mut client = Client::of(&server);
-    client.sources = KeySources { agent: Some(agent.socket.clone()), ..KeySources::default() };
+    client.sources = CredentialSources { agent: Some(agent.socket.clone()), ..CredentialSources::default() };
     client.target.login.key_files.clear();
     let all: Vec<_> = (0..12).map(|_| client.succeeds()).collect();
     futures::future::join_all(all).await;
@@ -205,7 +205,7 @@ async fn the_usual_files_are_offered_where_no_key_is_named() {
     fs::copy(&server.user_key, directory.path().join("id_ed25519")).expect("a key");
     let mut client = Client::of(&server);
     client.target.login.key_files.clear();
-    client.sources = KeySources { directory: Some(directory.path().to_owned()), ..KeySources::default() };
+    client.sources = CredentialSources { directory: Some(directory.path().to_owned()), ..CredentialSources::default() };
     client.succeeds().await;
 
     fs::remove_file(directory.path().join("id_ed25519")).expect("removed");
@@ -218,7 +218,7 @@ async fn the_usual_files_are_offered_where_no_key_is_named() {
 #[tokio::test]
 async fn without_any_key_nothing_is_dialled() {
     let (mut client, _directory) = Client::to_port(Port::closed());
-    client.sources = KeySources::default();
+    client.sources = CredentialSources::default();
     client.target.login.key_files.clear();
     let failure = client.fails().await;
     assert_eq!(failure.reason, Reason::NoCredentials);
@@ -250,7 +250,7 @@ async fn a_server_that_hangs_up_after_too_many_keys_has_refused_the_login() {
         agent.add(&keygen(server.directory.path(), name, "ed25519", ""), "");
     }
     let mut client = Client::of(&server);
-    client.sources = KeySources { agent: Some(agent.socket.clone()), ..KeySources::default() };
+    client.sources = CredentialSources { agent: Some(agent.socket.clone()), ..CredentialSources::default() };
     client.target.login.key_files.clear();
     let failure = client.fails().await;
     assert_eq!(failure.reason, Reason::AuthRefused, "{}", failure.detail);

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use crate::common::{Server, keygen, output, program, public, user};
 use fleetscan::model::{Failure, KeyTrust, Reason, ShownKey};
 use fleetscan::ssh::{
-    Credentials, Engine, HostIdentity, HostKeyPolicy, HostKeySources, HostKeys, HostKeysError, KeySources, Limits, Session,
-    Target, Witness, survey_host_keys,
+    CredentialSources, Credentials, Engine, HostIdentity, HostKeyPolicy, HostKeySources, HostKeys, HostKeysError, Limits, Login,
+    Session, Target, Witness, survey_host_keys,
 };
 
 fn ssh_keygen() -> Command {
@@ -30,7 +30,8 @@ fn knowing(server: &Server, lines: &str) -> HostKeySources {
 
 async fn engine(sources: &HostKeySources, targets: &[&Target]) -> Engine {
     let files = targets.iter().flat_map(|target| target.login.key_files.clone()).collect();
-    let credentials = Credentials::load(&KeySources { files, ..KeySources::default() }).await.expect("keys");
+    let login = Login { key_files: files, ..Login::default() };
+    let credentials = Credentials::load(&CredentialSources::default(), [&login]).await.expect("keys");
     let host_keys = HostKeys::load(sources, targets.iter().flat_map(|target| target.identities())).expect("host keys");
     Engine::new(credentials, host_keys, Limits::default())
 }

@@ -11,7 +11,7 @@ use fleetscan::command::{Become, Program, ReadOnlyCommand, Rights, Script, Step,
 use fleetscan::model::{Failure, Reason};
 use fleetscan::probe::{FrameReader, OutputLimits, Transcript, read_record};
 use fleetscan::simulate::{Behaviour, Fleet};
-use fleetscan::ssh::{Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits, Route, Session, Target};
+use fleetscan::ssh::{CredentialSources, Credentials, Engine, HostKeySources, HostKeys, Limits, Login, Route, Session, Target};
 
 fn script() -> Script {
     let step = Step::new("uname", ReadOnlyCommand::new(Program::Uname, &["-s"], Rights::Any).expect("permitted"));
@@ -23,8 +23,8 @@ async fn engine(known_hosts: &str, keys: &[&Path], limits: Limits) -> Engine {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("known_hosts");
     fs::write(&path, known_hosts).expect("known_hosts");
-    let files = keys.iter().map(|key| (*key).to_owned()).collect();
-    let credentials = Credentials::load(&KeySources { files, ..KeySources::default() }).await.expect("keys");
+    let login = Login { key_files: keys.iter().map(|key| (*key).to_owned()).collect(), ..Login::default() };
+    let credentials = Credentials::load(&CredentialSources::default(), [&login]).await.expect("keys");
     let host_keys = HostKeys::load(&HostKeySources { named: Some(path), ..HostKeySources::default() }, []).expect("known_hosts");
     Engine::new(credentials, host_keys, limits)
 }

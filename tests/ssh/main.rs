@@ -1,7 +1,10 @@
 //! The SSH engine against real servers, and against servers that misbehave.
 
+mod certificates;
 mod common;
 mod engine;
 mod host_keys;
 mod host_keys_command;
 mod jump;
+mod keys;
+mod passwords;
