@@ -21,9 +21,12 @@ use crate::ssh::{
 
 /// Collect the host keys of a fleet without logging in, and compare them with the known ones.
 ///
-/// Asks every host for all its keys, a connection for each, and goes no further than the key exchange. Exit status: 0 every host is known; 1 one is unknown,
-/// changed or revoked; 3 one could not be asked; 4 both.
+/// Asks every host for all its keys, a connection for each, and goes no further than the key exchange.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 every host is known, by a key or a certificate; 1 one is unknown, changed or revoked; 2 usage or \
+                        configuration; 3 one could not be asked; 4 both 1 and 3."
+)]
 pub(super) struct HostKeysArgs {
     #[command(flatten)]
     inventory: InventoryArgs,

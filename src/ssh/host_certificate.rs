@@ -38,7 +38,7 @@ pub(super) fn fault(certificate: &Certificate, host: &str, now: u64) -> Option<S
     if !principals.is_empty() && !principals.iter().any(|name| matches(name.as_bytes(), host.as_bytes())) {
         return Some(format!("it is for {}, not for `{host}`", listed(principals)));
     }
-    let critical: Vec<&str> = certificate.critical_options().iter().map(|(name, _)| name.as_str()).collect();
+    let critical: Vec<&str> = certificate.critical_options().keys().map(String::as_str).collect();
     if !critical.is_empty() {
         return Some(format!("it asks for what fleetscan does not know: {}", critical.join(", ")));
     }

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use data_encoding::{BASE64, BASE64_NOPAD};
-use ring::{digest, hmac};
+use hmac::{Hmac, KeyInit, Mac};
+use ring::digest;
 use russh::keys::{Algorithm, PublicKey};
+use sha1::Sha1;
 
 /// A line that was passed over, or a usual file that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +120,9 @@ fn shortened(word: &str) -> String {
     word.chars().take(40).collect()
 }
 
+/// The length of a hashed name and of its salt.
+pub(super) const HASH: usize = 20;
+
 /// What a line says of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Marker {
@@ -139,8 +144,8 @@ pub(super) struct Entry {
 #[derive(Debug)]
 struct Hashed {
     /// Made ready once: half of the work of a hash is its salt.
-    salt: hmac::Key,
-    hash: Vec<u8>,
+    salted: Hmac<Sha1>,
+    hash: [u8; HASH],
     entry: usize,
 }
 
@@ -224,8 +229,8 @@ impl KnownHosts {
         let entry = self.entries.len();
         self.entries.push(Entry { marker, key: Arc::new(KnownKey { algorithm, path: Arc::clone(path), line, blob }) });
         self.authorities += usize::from(marker == Marker::Authority);
-        if let Some((salt, hash)) = hashed {
-            self.hashed.push(Hashed { salt, hash, entry });
+        if let Some((salted, hash)) = hashed {
+            self.hashed.push(Hashed { salted, hash, entry });
         } else if hosts.contains(['*', '?', '!']) {
             self.patterns.push((hosts.to_ascii_lowercase(), entry));
         } else {
@@ -255,7 +260,7 @@ impl KnownHosts {
             let patterns = self.patterns.iter().filter(|(_, entry)| wanted(entry));
             let matched = patterns.filter(|(patterns, _)| matches_list(patterns, name)).map(|(_, entry)| *entry);
             let hashed = self.hashed.iter().filter(|hashed| wanted(&hashed.entry));
-            let hashed = hashed.filter(|hashed| hmac::verify(&hashed.salt, name.as_bytes(), &hashed.hash).is_ok());
+            let hashed = hashed.filter(|hashed| hash_of(hashed.salted.clone(), name) == hashed.hash);
             found.extend(named.chain(matched).chain(hashed.map(|hashed| hashed.entry)));
             found.sort_unstable();
             found.dedup();
@@ -268,21 +273,31 @@ impl KnownHosts {
     }
 }
 
+/// A name hashed with a salt.
+fn hash_of(mut salted: Hmac<Sha1>, name: &str) -> [u8; HASH] {
+    salted.update(name.as_bytes());
+    salted.finalize().into_bytes().into()
+}
+
 /// Salt and hash of a hashed name, after its `|1|`.
-fn hashed_name(text: &str) -> Result<(hmac::Key, Vec<u8>), String> {
+fn hashed_name(text: &str) -> Result<(Hmac<Sha1>, [u8; HASH]), String> {
     let (salt, hash) = text.split_once('|').ok_or("a hashed name without its hash")?;
-    let decode = |text: &str| BASE64.decode(text.as_bytes()).map_err(|error| format!("the hashed name is not base64: {error}"));
+    let decode = |text: &str| -> Result<[u8; HASH], String> {
+        let bytes = BASE64.decode(text.as_bytes()).map_err(|error| format!("the hashed name is not base64: {error}"))?;
+        bytes.try_into().map_err(|_| format!("salt and hash of a hashed name are {HASH} bytes each"))
+    };
     let (salt, hash) = (decode(salt)?, decode(hash)?);
-    if salt.len() != digest::SHA1_OUTPUT_LEN || hash.len() != digest::SHA1_OUTPUT_LEN {
-        return Err(format!("salt and hash of a hashed name are {} bytes each", digest::SHA1_OUTPUT_LEN));
-    }
-    Ok((hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &salt), hash))
+    Ok((salted(&salt)?, hash))
+}
+
+fn salted(salt: &[u8; HASH]) -> Result<Hmac<Sha1>, String> {
+    Hmac::new_from_slice(salt).map_err(|error| format!("the salt cannot be used: {error}"))
 }
 
 /// A name hashed as OpenSSH does it: such a name can hold any character.
-pub(super) fn hash_name(name: &str, salt: &[u8; digest::SHA1_OUTPUT_LEN]) -> String {
-    let hash = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt), name.as_bytes());
-    format!("|1|{}|{}", BASE64.encode(salt), BASE64.encode(hash.as_ref()))
+pub(super) fn hash_name(name: &str, salt: &[u8; HASH]) -> Option<String> {
+    let hash = hash_of(salted(salt).ok()?, name);
+    Some(format!("|1|{}|{}", BASE64.encode(salt), BASE64.encode(&hash)))
 }
 
 /// Whether a list of patterns has one that matches the name and none with `!` that does.
@@ -405,7 +420,7 @@ mod tests {
     #[test]
     fn a_hash_of_ours_is_one_that_is_read_and_read_as_itself() {
         let name = "odd, name*|1|";
-        let known = known(&format!("{} {ED25519}\n", hash_name(name, &[7; 20])));
+        let known = known(&format!("{} {ED25519}\n", hash_name(name, &[7; HASH]).expect("a hash")));
         assert_eq!(known.warnings(), []);
         assert_eq!((lines(&known, name), lines(&known, "odd"), known.hashed_names()), (vec![1], vec![], 1));
     }

@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::host_keys::HostKeysError;
 use super::known::{Known, Names};
-use super::known_hosts::{KnownHosts, KnownKey, hash_name};
+use super::known_hosts::{HASH, KnownHosts, KnownKey, hash_name};
 use super::shared_file;
 
 /// What stands at the head of a file of keys that were only recorded.
@@ -191,11 +191,120 @@ fn line(name: &str, key: &KnownKey, comment: &str) -> String {
 /// A name that would be read as a pattern, a list or a comment is written as a hash, which is read as nothing but itself.
 pub(super) fn known_hosts_line(name: &str, algorithm: &str, blob: &[u8], comment: &str) -> String {
     let special = |letter: char| ",*?!|#@".contains(letter) || letter.is_whitespace() || letter.is_control();
-    let mut salt = [0; ring::digest::SHA1_OUTPUT_LEN];
-    let name = match name.contains(special) && SystemRandom::new().fill(&mut salt).is_ok() {
-        true => hash_name(name, &salt),
-        false => name.to_owned(),
+    let mut salt = [0; HASH];
+    let name = match name.contains(special) {
+        false => Some(name.to_owned()),
+        true => SystemRandom::new().fill(&mut salt).ok().and_then(|()| hash_name(name, &salt)),
     };
     let space = if comment.is_empty() { "" } else { " " };
-    format!("{name} {algorithm} {}{space}{comment}\n", BASE64.encode(blob))
+    // Without randomness such a name is in no line: better unknown tomorrow than read as something else.
+    name.map(|name| format!("{name} {algorithm} {}{space}{comment}\n", BASE64.encode(blob))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::thread;
+
+    use super::*;
+
+    /// A key in wire format that no other number has.
+    fn blob(number: u8) -> Vec<u8> {
+        let part = |bytes: &[u8]| [&u32::try_from(bytes.len()).expect("short").to_be_bytes()[..], bytes].concat();
+        [part(b"ssh-ed25519"), part(&[number; 32])].concat()
+    }
+
+    fn accepted_in(path: &Path) -> NewKeys {
+        NewKeys::new(Some(path.to_owned()), None)
+    }
+
+    #[test]
+    fn scans_that_end_at_once_all_have_their_keys_in_the_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("known_hosts");
+        fs::write(&path, "# mine, without a line end").expect("written");
+        thread::scope(|scope| {
+            for scan in 0..8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for round in 0..6 {
+                        let keys = accepted_in(path);
+                        let number = scan * 6 + round;
+                        keys.accept(&format!("web{number}"), "ssh-ed25519", &blob(number)).expect("new");
+                        keys.accept("all", "ssh-ed25519", &blob(99)).expect("new");
+                        assert_eq!(keys.save().expect("saved").len(), 1);
+                    }
+                });
+            }
+        });
+        let text = fs::read_to_string(&path).expect("a file");
+        assert_eq!(text.lines().count(), 1 + 8 * 6 + 1, "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("all ")).count(), 1);
+        assert!(text.starts_with("# mine, without a line end\n"));
+        let left: Vec<_> = fs::read_dir(directory.path()).expect("a directory").collect();
+        assert_eq!(left.len(), 1, "nothing is left beside it: {left:?}");
+    }
+
+    #[test]
+    fn what_another_scan_has_accepted_meanwhile_stands() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("known_hosts");
+        let (one, other) = (accepted_in(&path), accepted_in(&path));
+        one.accept("web1", "ssh-ed25519", &blob(1)).expect("new");
+        other.accept("web1", "ssh-ed25519", &blob(2)).expect("new, as far as it knows");
+        other.accept("web2", "ssh-ed25519", &blob(3)).expect("new");
+        assert_eq!(one.save().expect("saved")[0].conflicts, [""; 0]);
+        let saved = other.save().expect("saved");
+        assert_eq!((saved[0].keys, saved[0].conflicts.as_slice()), (1, ["web1".to_owned()].as_slice()));
+        let text = fs::read_to_string(&path).expect("a file");
+        assert!(text.contains(&BASE64.encode(&blob(1))) && !text.contains(&BASE64.encode(&blob(2))), "{text}");
+    }
+
+    #[test]
+    fn of_one_name_the_first_key_is_accepted_and_the_second_refused() {
+        let keys = NewKeys::default();
+        keys.accept("web1", "ssh-ed25519", &blob(1)).expect("new");
+        keys.accept("web1", "ssh-ed25519", &blob(1)).expect("the same");
+        assert_eq!(keys.accept("web1", "ssh-ed25519", &blob(2)).expect_err("another").blob, blob(1));
+        assert_eq!(keys.accepted("web1").len(), 1);
+        assert_eq!(keys.save().expect("no file, nothing saved"), []);
+    }
+
+    #[test]
+    fn a_name_is_never_read_as_anything_but_itself() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("known_hosts");
+        let keys = accepted_in(&path);
+        let odd = ["*", "web1,web2", "!web1", "#web1", "@revoked", "|1|a|b", "a b", "a\tb", "a\nb"];
+        for (name, number) in odd.iter().zip(0..) {
+            keys.accept(name, "ssh-ed25519", &blob(number)).expect("new");
+        }
+        keys.save().expect("saved");
+        let known = [Arc::new(KnownHosts::read(&path).expect("a file"))];
+        assert_eq!(known[0].warnings(), []);
+        let lookup = |name: &str| {
+            let names = Names { listed: name.to_owned(), bare: None, host: name.to_owned() };
+            Known::lookup(&known, names).key_of("ssh-ed25519").map(|key| key.blob.clone())
+        };
+        for (name, number) in odd.iter().zip(0..) {
+            assert_eq!(lookup(name), Some(blob(number)), "{name:?}");
+        }
+        for name in ["web1", "web2", "a", "anything"] {
+            assert_eq!(lookup(name), None, "{name}");
+        }
+        assert_eq!(keys.save().expect("saved")[0].keys, 0, "they are there already");
+    }
+
+    #[test]
+    fn a_link_to_the_file_stays_a_link() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (path, link) = (directory.path().join("real"), directory.path().join("link"));
+        fs::write(&path, "").expect("written");
+        std::os::unix::fs::symlink(&path, &link).expect("a link");
+        let keys = accepted_in(&link);
+        keys.accept("web1", "ssh-ed25519", &blob(1)).expect("new");
+        keys.save().expect("saved");
+        assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+        assert!(fs::read_to_string(&path).expect("a file").starts_with("web1 ssh-ed25519 "));
+    }
 }

@@ -91,3 +91,42 @@ fn locked(path: &Path) -> io::Result<File> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_its_owners_alone_and_as_it_was_where_nothing_changes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a/b/file");
+        assert!(prepare(&path).is_err(), "no directory");
+        make_directories(&path).expect("directories");
+        prepare(&path).expect("prepared");
+        rewrite(&path, |there| [there, b"one\n"].concat()).expect("written");
+        rewrite(&path, |there| [there, b"two\n"].concat()).expect("written");
+        assert_eq!(fs::read(&path).expect("a file"), b"one\ntwo\n");
+        assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+        let before = fs::metadata(&path).expect("a file").ino();
+        rewrite(&path, <[u8]>::to_vec).expect("nothing to write");
+        assert_eq!(fs::metadata(&path).expect("a file").ino(), before);
+    }
+
+    #[test]
+    fn a_file_that_somebody_holds_is_waited_for() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("file");
+        let held = locked(&path).expect("held");
+        let writing = std::thread::spawn({
+            let path = path.clone();
+            move || rewrite(&path, |_| b"new".to_vec())
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(fs::read(&path).expect("a file"), b"");
+        drop(held);
+        writing.join().expect("no panic").expect("written");
+        assert_eq!(fs::read(&path).expect("a file"), b"new");
+    }
+}

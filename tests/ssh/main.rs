@@ -4,6 +4,7 @@ mod certificates;
 mod common;
 mod engine;
 mod host_keys;
+mod host_keys_command;
 mod jump;
 mod keys;
 mod passwords;
