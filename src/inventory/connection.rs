@@ -90,11 +90,12 @@ pub(super) fn apply(host: &mut Host, context: &Context<'_>, origin: Origin) -> V
     }
     match reader.read(&ADDRESS, host_address) {
         Some(address) => host.address = address,
-        None if host.connection == Connection::Ssh && reader.troubles.is_empty() => {
-            if host_address("the name", &host.name).is_err() {
-                let complaint = Complaint::new("the name is no address").hint("set `ansible_host`");
-                reader.troubles.push(Trouble { origin, complaint, need: Need::Connection, is_wrong: false });
-            }
+        None if host.connection == Connection::Ssh
+            && reader.troubles.is_empty()
+            && host_address("the name", &host.name).is_err() =>
+        {
+            let complaint = Complaint::new("the name is no address").hint("set `ansible_host`");
+            reader.troubles.push(Trouble { origin, complaint, need: Need::Connection, is_wrong: false });
         }
         None => {}
     }
