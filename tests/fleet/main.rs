@@ -3,6 +3,7 @@
 //! `tests/run` brings the fleet up, names it in FLEETSCAN_FLEET and takes it down. What a host is like: `roles/`. What must be found on it:
 //! `expected/`, written by hand. Where a verdict differs, `target/fleet/actual/` has what was found, in the same form.
 
+mod bastion;
 mod engine;
 mod expected;
 mod snapshot;
