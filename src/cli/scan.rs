@@ -150,7 +150,7 @@ async fn interrupts(cancel: watch::Sender<Cancel>) {
 }
 
 /// The options of a scan: keys and known hosts are read once, for all hosts.
-async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error> {
+pub(super) async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error> {
     let over_ssh = hosts.iter().filter(|host| host.connection == Connection::Ssh).count();
     let mut credentials = Credentials::default();
     let mut host_keys = HostKeys::default();

@@ -84,7 +84,6 @@ fn a_host_behind_a_bastion_with_certificates_and_a_password_for_sudo_is_scanned_
     let processes = docker(&["exec", &fleet.container("inner"), "sh", "-c", "ls /run/sudo/ts 2>/dev/null || :"], "");
     assert_eq!(processes, "", "sudo remembers the password");
     let after = BTreeMap::from(snapshots());
-    let changes: Vec<String> =
-        before.iter().flat_map(|(service, snapshot)| snapshot.changes(&after[service], service)).collect();
+    let changes: Vec<String> = before.iter().flat_map(|(service, snapshot)| snapshot.changes(&after[service], service)).collect();
     assert!(changes.is_empty(), "{}", changes.join("\n"));
 }
