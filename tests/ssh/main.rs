@@ -2,6 +2,7 @@
 
 mod certificates;
 mod common;
+mod doctor;
 mod engine;
 mod host_keys;
 mod host_keys_command;
