@@ -586,6 +586,11 @@ impl ReadOnlyCommand {
         }
     }
 
+    /// Whether it cannot be answered at all without its rights: a fragment may find that there is nothing to ask.
+    pub fn always_needs_its_rights(&self) -> bool {
+        self.rights != Rights::Any && matches!(self.what, What::Program(_))
+    }
+
     /// Whether the login itself is what it asks about, so that root would give another answer.
     fn is_about_the_login(&self) -> bool {
         self.what == What::Program(Program::Id)

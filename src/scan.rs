@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
 use jiff::Timestamp;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::check::{Check, CheckSet};
-use crate::command::{Become, Conversation, Script, Stream, Trial};
+use crate::command::{Become, Conversation, Script, Step, Stream, Trial};
 use crate::journal::{Journal, JournalError};
 use crate::local;
 use crate::model::{
@@ -298,22 +299,9 @@ async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch:
     let script = Script::new(&nonce(), plan.steps(), with);
     let mut row = row(options, index, &host, Outcome::scanned());
 
-    let mut reader = FrameReader::new(&script, options.output);
     let witness = Witness::default();
-    let password = options.become_password_of(&host);
-    let trial = password.map(|password| trials.of(password));
-    let conversation = Conversation { script: &script, password, trial: trial.as_deref() };
-    let ended = tokio::select! {
-        ended = converse(&host, options, conversation, &witness, &mut reader) => ended,
-        () = tokio::time::sleep(options.host_timeout) => {
-            Err(Failure::new(Reason::HostTimeout, format!("not done after {} s", options.host_timeout.as_secs())))
-        }
-        reason = told_to_stop(stopped) => Err(Failure::new(reason, "given up while it was being scanned")),
-    };
-    let heard = reader.received();
-    let answers = reader.finish();
-
-    row.outcome = outcome(ended, &answers, heard);
+    let (outcome, answers) = ask(&host, options, &script, trials, &witness, told_to_stop(stopped)).await;
+    row.outcome = outcome;
     row.host_key = witness.key();
     if matches!(row.outcome.status, Status::Scanned | Status::Partial) {
         judge(&mut row, checks, plan, &answers, with != Become::No);
@@ -325,6 +313,75 @@ async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch:
     }
     warnings.extend(options.record.as_ref().and_then(|directory| record(directory, &row, &answers, with)));
     Done { row, warnings, withheld: answers.password_was_withheld() }
+}
+
+/// Asks one host the questions of a script, within its time and as long as nobody says to stop.
+async fn ask(
+    host: &Host,
+    options: &Options,
+    script: &Script,
+    trials: &Trials,
+    witness: &Witness,
+    stop: impl Future<Output = Reason>,
+) -> (Outcome, Transcript) {
+    let mut reader = FrameReader::new(script, options.output);
+    let password = options.become_password_of(host);
+    let trial = password.map(|password| trials.of(password));
+    let conversation = Conversation { script, password, trial: trial.as_deref() };
+    let ended = tokio::select! {
+        ended = converse(host, options, conversation, witness, &mut reader) => ended,
+        () = tokio::time::sleep(options.host_timeout) => {
+            Err(Failure::new(Reason::HostTimeout, format!("not done after {} s", options.host_timeout.as_secs())))
+        }
+        reason = stop => Err(Failure::new(reason, "given up while it was being scanned")),
+    };
+    let heard = reader.received();
+    let answers = reader.finish();
+    (outcome(ended, &answers, heard), answers)
+}
+
+/// How far a scan of one host would come.
+#[derive(Debug, Clone)]
+pub struct Examined {
+    /// How the conversation came out.
+    pub outcome: Outcome,
+    /// What was answered.
+    pub answers: Transcript,
+    /// With which rights the steps were asked, where the host got that far.
+    pub privilege: Option<Privilege>,
+}
+
+/// Asks every host the same few steps, so many at once; what came of each is in the order of the hosts.
+pub async fn examine(hosts: &[Host], steps: &[Step], options: Options) -> Vec<Examined> {
+    let at_once = options.forks.max(1);
+    let shared = Arc::new((steps.to_vec(), options, Trials::default()));
+    let asked = hosts.iter().cloned().enumerate().map(|(index, host)| {
+        let shared = Arc::clone(&shared);
+        // A task of its own: what goes wrong with one host is that host's line.
+        let task = async move {
+            let (steps, options, trials) = &*shared;
+            let with = options.become_of(&host);
+            let script = Script::new(&nonce(), steps, with);
+            let (outcome, answers) =
+                ask(&host, options, &script, trials, &Witness::default(), std::future::pending::<Reason>()).await;
+            let privilege = (!answers.is_empty()).then(|| match answers.text("login").is_ok_and(|uid| uid.trim() == "0") {
+                true => Privilege::Root,
+                false => answers.privilege(steps, with != Become::No),
+            });
+            Examined { outcome, answers, privilege }
+        };
+        async move {
+            let broken = |error: JoinError| Examined {
+                outcome: Outcome::without_answers(Reason::InternalError, format!("please report this: {error}")),
+                answers: Transcript::default(),
+                privilege: None,
+            };
+            (index, tokio::spawn(task).await.unwrap_or_else(broken))
+        }
+    });
+    let mut examined: Vec<(usize, Examined)> = futures::stream::iter(asked).buffer_unordered(at_once).collect().await;
+    examined.sort_by_key(|(index, _)| *index);
+    examined.into_iter().map(|(_, examined)| examined).collect()
 }
 
 /// What the checks say of answers, wherever they came from. The one way from a transcript to findings: a scan, a replay and the demo all take it.

@@ -52,7 +52,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("nix", &["ssh_config"]),
     ("glob", &["ssh_config"]),
     ("indicatif", &["report/progress.rs"]),
-    ("csv", &["report/csv.rs"]),
+    ("csv", &["report/csv.rs", "inventory/csv.rs"]),
     ("cel", &["check"]),
     ("clap", &["cli", "main.rs"]),
 ];

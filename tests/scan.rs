@@ -117,7 +117,7 @@ async fn every_way_to_misbehave_is_a_row_with_its_own_reason_and_spoils_no_other
         (Behaviour::Stall, Status::Failed, Reason::HostTimeout),
         (Behaviour::Flood, Status::Failed, Reason::OutputLimit),
         (Behaviour::CutOff(answers.clone()), Status::Partial, Reason::ConnectionLost),
-        (Behaviour::ForcedCommand, Status::Failed, Reason::NoShell),
+        (Behaviour::ForcedCommand, Status::Failed, Reason::ForcedCommand),
         (Behaviour::Replay(answers), Status::Scanned, Reason::Complete),
     ];
     let (_keep, cancel) = never();

@@ -523,6 +523,19 @@ fn settings_are_those_of_ssh() {
     assert!(CASES.len() >= 25 && compared > 100, "{} configurations, {compared} hosts", CASES.len());
 }
 
+#[test]
+fn the_systems_own_file_is_to_us_what_it_is_to_ssh() {
+    let path = Path::new("/etc/ssh/ssh_config");
+    match (said_by_ssh(path, &["web"]), load(path)) {
+        (Ok(said), Ok(config)) => {
+            let ours = ours(&resolve(&config, &["web"]).unwrap().settings);
+            assert_eq!(ours, theirs(&said, &ours));
+        }
+        // A machine may have none.
+        (said, config) => assert!(said.is_err() && config.is_err(), "{:?} {:?}", said.err(), config.err()),
+    }
+}
+
 /// What `ssh -v` says before it gives up on a proxy that ends at once: lines that begin with `mark`, without it.
 fn said_while_connecting(config: &Path, host: &[&str], mark: &str) -> Vec<String> {
     let output = ssh(&["-v", "-o", "BatchMode=yes"], config, host);

@@ -8,14 +8,14 @@ use clap::Args;
 use super::error::Error;
 use super::{note, vocabulary, warn};
 use crate::check::{self, CheckSet};
-use crate::inventory::{Inventory, Loaded, Selection, Source, load};
+use crate::inventory::{Given, Inventory, Loaded, Selection, Source, load};
 use crate::model::{Host, Severity, with_causes};
 use crate::ssh::{HostIdentity, HostKeyPolicy, HostKeySources, HostKeys, NewKeys, SavedKeys};
 
 /// Which hosts.
 #[derive(Debug, Args)]
 pub(super) struct InventoryArgs {
-    /// Inventory file or directory, or a literal list with a comma (`web01,web02,`); may be given several times
+    /// Inventory: a file, directory or program, `-` for standard input, or a list with a comma (`web01,web02,`); may be given several times
     #[arg(short, long, value_name = "INVENTORY", required = true)]
     pub(super) inventory: Vec<String>,
     /// Only hosts that match, as `ansible -l`: `web:&prod:!web03`, globs, `~regex`, `@FILE`
@@ -35,8 +35,15 @@ impl InventoryArgs {
 
     /// The hosts to scan.
     pub(super) fn select(&self) -> Result<Vec<Host>, Error> {
-        let Selection { hosts, warnings } =
-            self.load()?.select(self.limit.as_deref()).map_err(|error| Error::because("no hosts can be selected", error))?;
+        self.select_given(Given::default())
+    }
+
+    /// The hosts to scan, with what the command line says beside the inventory.
+    pub(super) fn select_given(&self, given: Given) -> Result<Vec<Host>, Error> {
+        let Selection { hosts, warnings } = self
+            .load()?
+            .select(self.limit.as_deref(), given)
+            .map_err(|error| Error::because("no hosts can be selected", error))?;
         warnings.iter().for_each(|warning| warn(warning));
         Ok(hosts)
     }

@@ -26,6 +26,11 @@ pub(super) struct LoginArgs {
 }
 
 impl LoginArgs {
+    /// Whether they say where the password of a host comes from.
+    pub(super) fn names_password(&self) -> bool {
+        self.ask_pass || self.password_file.is_some() || self.password_command.is_some()
+    }
+
     /// Reads keys and asks for what is locked. `private_key` is the one that was named for all hosts, `logins` are those of the scan.
     pub(super) async fn load(&self, private_key: Option<&Path>, logins: &[Login]) -> Result<Credentials, Error> {
         let passwords = match (&self.password_command, &self.password_file, self.ask_pass) {

@@ -3,6 +3,7 @@
 mod args;
 mod checks;
 mod demo;
+mod doctor;
 mod error;
 mod exit;
 mod facts;
@@ -47,6 +48,8 @@ pub struct Cli {
 enum Command {
     /// Scan the hosts of an inventory, or this machine (`scan local`)
     Scan(Box<scan::ScanArgs>),
+    /// Show for every host where a scan would stop, and what to do about it
+    Doctor(doctor::DoctorArgs),
     /// Judge recorded hosts again, offline, with today's checks
     Replay(replay::ReplayArgs),
     /// Show what would run where, byte for byte, without contacting any host
@@ -76,6 +79,7 @@ impl Cli {
         log(self.verbose);
         match self.command {
             Command::Scan(args) => args.run(),
+            Command::Doctor(args) => args.run(),
             Command::Replay(args) => args.run(),
             Command::Plan(args) => args.run(),
             Command::Sudoers(args) => args.run(),

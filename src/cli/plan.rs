@@ -12,6 +12,7 @@ use super::privilege::BecomeArgs;
 use super::ssh::{SshArgs, needs};
 use super::{ExitStatus, print};
 use crate::command::{Become, Script};
+
 use crate::model::{Connection, Host};
 use crate::probe::{self, Plan};
 use crate::scan;
@@ -39,7 +40,7 @@ impl PlanArgs {
         let mut facts = checks.facts();
         facts.extend(scan::base_facts());
         let plan = probe::plan(&facts).map_err(|error| Error::because("the checks ask for what no probe knows", error))?;
-        let hosts = self.inventory.select()?;
+        let hosts = self.inventory.select_given(self.privilege.given())?;
 
         let resolver = self.ssh.resolver()?;
         needs(&resolver, &hosts)?;

@@ -7,6 +7,7 @@ use clap::Args;
 use super::error::Error;
 use super::{secrets, warn};
 use crate::command::Become;
+use crate::inventory::Given;
 use crate::model::{BecomeMethod, Host, Secret};
 
 /// How a login becomes root for the commands that need it.
@@ -39,6 +40,16 @@ impl BecomeArgs {
         self.become_root
     }
 
+    /// Whether they say where the password of sudo comes from.
+    pub(super) fn names_password(&self) -> bool {
+        self.ask_become_pass || self.become_password_file.is_some()
+    }
+
+    /// What they say that the inventory then need not say.
+    pub(super) fn given(&self) -> Given {
+        Given { become_root: self.become_root, become_password: self.names_password(), ..Given::default() }
+    }
+
     /// By what, where the inventory does not say.
     pub(super) fn method(&self) -> Option<BecomeMethod> {
         self.become_method.map(|method| match method {
@@ -52,13 +63,13 @@ impl BecomeArgs {
         if !host.become_root.unwrap_or(self.become_root) {
             return Become::No;
         }
-        let with_password = host.become_password.is_some() || self.ask_become_pass || self.become_password_file.is_some();
+        let with_password = host.become_password.is_some() || self.names_password();
         Become::by(host.become_method.or(self.method()), with_password)
     }
 
     /// The password of sudo, if any host may need it and the arguments name one; a person is asked here.
     pub(super) fn password(&self, hosts: &[Host]) -> Result<Option<Secret>, Error> {
-        if !self.ask_become_pass && self.become_password_file.is_none() {
+        if !self.names_password() {
             return Ok(None);
         }
         let needed = |host: &Host| host.become_password.is_none() && self.of(host).asks_for_password();

@@ -15,6 +15,7 @@ use super::privilege::BecomeArgs;
 use super::ssh::{self, SshArgs};
 use super::{ExitStatus, warn};
 use crate::check::CheckSet;
+use crate::inventory::Given;
 use crate::journal::Journal;
 use crate::model::{Connection, Host, ScanEvent};
 use crate::probe::{self, OutputLimits};
@@ -28,7 +29,7 @@ pub(super) struct ScanArgs {
     /// `local`: this machine, without SSH
     #[arg(value_name = "local", conflicts_with = "inventory", value_parser = ["local"])]
     target: Option<String>,
-    /// Inventory file or directory, or a literal list with a comma (`web01,web02,`); may be given several times
+    /// Inventory: a file, directory or program, `-` for standard input, or a list with a comma (`web01,web02,`); may be given several times
     #[arg(short, long, value_name = "INVENTORY", required_unless_present = "target")]
     inventory: Vec<String>,
     /// Only hosts that match, as `ansible -l`: `web:&prod:!web03`, globs, `~regex`, `@FILE`
@@ -81,7 +82,8 @@ impl ScanArgs {
         let checks = self.checks.load()?;
         let hosts = match &self.target {
             Some(_) => vec![Host { connection: Connection::Local, ..Host::named("localhost") }],
-            None => InventoryArgs { inventory: self.inventory, limit: self.limit }.select()?,
+            None => InventoryArgs { inventory: self.inventory, limit: self.limit }
+                .select_given(Given { password: self.connection.login.names_password(), ..self.connection.privilege.given() })?,
         };
         let reports = self.output.open()?;
         let runtime = runtime()?;
@@ -148,7 +150,7 @@ async fn interrupts(cancel: watch::Sender<Cancel>) {
 }
 
 /// The options of a scan: keys and known hosts are read once, for all hosts.
-async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error> {
+pub(super) async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error> {
     let over_ssh = hosts.iter().filter(|host| host.connection == Connection::Ssh).count();
     let mut credentials = Credentials::default();
     let mut host_keys = HostKeys::default();

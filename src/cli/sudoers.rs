@@ -47,7 +47,8 @@ impl SudoersArgs {
              # sha256 {digest}\n\
              # That is the script of `fleetscan plan -b` for the same checks.\n\
              # Belongs in {file}; `{check}` checks it.\n\
-             # A program stands there under each path that distributions give it; where a path does not exist, its rule permits nothing.\n",
+             # A program stands there under each path that distributions give it; where a path does not exist, its rule permits nothing.\n\
+             # Whoever may run these can change nothing, and read what they print: password hashes, the environment of containers.\n",
             env!("CARGO_PKG_VERSION"),
         );
         let none: Vec<String> = without_rule(&plan).iter().map(ToString::to_string).collect();

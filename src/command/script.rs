@@ -102,7 +102,7 @@ pub struct Script {
 /// What both shells know, the login's and root's. No `'` in it: it stands between two. `@NONCE@` is replaced.
 ///
 /// Frames: `\n@NONCE B ID` on both streams before a step, `\n@NONCE E ID EXIT STATE` on both after it, `\n@NONCE Z` on both at the end; and `\n@NONCE P ask`
-/// where the script waits for the password, `\n@NONCE P accepted`, `rejected` or, where sudo did not look at it, `refused`. The nonce is random, comes over the encrypted channel and is in no argument, no environment and no file, so
+/// where the script waits for the password, `\n@NONCE P WORD` when sudo has looked at it: `asked` where it took it, `rejected`, and `unasked` or `refused` where it went or stopped without. The nonce is random, comes over the encrypted channel and is in no argument, no environment and no file, so
 /// nothing that a command prints can contain it. For the same reason only commands of the shell itself handle it: printf is a program in some.
 ///
 /// V is what stands before a command to make it root's, empty where there is nothing of the kind; W the password, empty where none is needed.
@@ -207,7 +207,7 @@ fi
 /// sudo is given to run can be seen by every user. `exec` in it fails where the rules say noexec, before anything was asked. Else O is asked here, and then R,
 /// each command with sudo of its own.
 ///
-/// The password is asked for once, where sudo doesn't go without, and tried once: every further try, and even an end of input in its place, would count against
+/// The password is asked for once, where sudo doesn't go without, nor has rules of which none wants it, and tried once: every further try, and even an end of input in its place, would count against
 /// the account (pam_faillock), so sudo is ended when it asks again. It is read from what the client holds open, and comes twice: once for sudo, once for
 /// us. `-p` is no secret, and a prompt of PAM's own does no harm. Where sudo goes without a password after all, `read` takes the line that it left.
 const RISE: &str = r#"H=
@@ -236,19 +236,37 @@ esac
 mark Z stuck
 exit 0
 }
-# heard: what sudo says to the password, passed on; at its second question it is ended.
+# heard: what sudo says to the password, passed on; at its second question it is ended. A prompt of PAM's stands before what follows it.
 heard() {
 read -r q
 n=0
 while IFS= read -r x; do
 case $x in
-fleetscan) n=$((n + 1)) ;;
+fleetscan|'[sudo: fleetscan') n=$((n + 1)) ;;
 *'try again'*) n=2; say "$x" ;;
+*?fleetscan-accepted) n=1; say "$x" ;;
 *) say "$x" ;;
 esac
 [ "$n" -lt 2 ] || kill -9 "$q" 2>/dev/null
 done
-[ "$n" -lt 2 ] || say rejected
+case $n in 0) say unasked ;; 1) say asked ;; *) say rejected ;; esac
+}
+# spared: true where sudo goes without the password whatever the command, or has rules of which none wants it.
+spared() {
+case $e in 126|127) return 0 ;; esac
+x=$(sudo -k -n -l 2>/dev/null </dev/null) || return 1
+case $x in *' PASSWD:'*) return 1 ;; esac
+while :; do
+case $x in
+*'
+    ('*)
+x=${x#*'
+    ('}
+case ${x%%'
+'*} in *NOPASSWD:*) ;; *) return 1 ;; esac ;;
+*) return 0 ;;
+esac
+done
 }
 # password: true where sudo gave a shell for it, and all was asked in that.
 password() {
@@ -268,12 +286,12 @@ say "$o" >&2
 case $o in
 *rejected|*'ncorrect password'*) o=rejected ;;
 *'uid=0('*)
-mark P accepted
+mark P "${o##*[!a-z]}"
 { say "$W"; say ''; whole; } 2>/dev/null | sudo -k -S -p '' -- /bin/sh -c 'read -r x; exec /bin/sh -s'
 ended $? && return
 return 1 ;;
 *fleetscan-accepted*|*'is not allowed to execute'*|*'is not in the sudoers'*|*' may not run sudo'*)
-mark P accepted
+mark P "${o##*[!a-z]}"
 return 1 ;;
 *) o=refused ;;
 esac
@@ -304,11 +322,13 @@ esac
 if [ -z "$b" ]; then
 echo missing
 else
+e=
 if [ -n "$H" ]; then
 whole 2>/dev/null | $V -- /bin/sh -c 'exec /bin/sh -s'
-ended $? && return
+e=$?
+ended $e && return
 fi
-if [ "$b" = sudo ] && [ @PASSWORD@ = yes ] && password; then return; fi
+if [ "$b" = sudo ] && [ @PASSWORD@ = yes ] && ! spared && password; then return; fi
 echo "$b"
 fi
 mark E privilege 0 done
@@ -487,9 +507,9 @@ impl<'a> Exchange<'a> {
             };
             match &state.tail[begin..begin + length] {
                 b"ask" => asked = true,
-                b"accepted" => self.settle(&mut state, Some(true)),
+                b"asked" => self.settle(&mut state, Some(true)),
                 b"rejected" => self.settle(&mut state, Some(false)),
-                b"refused" => self.settle(&mut state, None),
+                b"unasked" | b"refused" => self.settle(&mut state, None),
                 _ => {}
             }
             state.tail.drain(..begin + length);
@@ -657,7 +677,10 @@ mod tests {
         second.hears(&verdict("rejected"));
         let third = host();
         assert_eq!(third.reply(), said("p"));
-        third.hears(&verdict("accepted"));
+        third.hears(&verdict("unasked"));
+        let fourth = host();
+        assert_eq!((fourth.reply(), host().reply()), (said("p"), Reply::Wait));
+        fourth.hears(&verdict("asked"));
         let others = [host(), host()];
         assert!(others.iter().all(|host| host.reply() == said("p")));
         // One that has another password does not take it from the rest.

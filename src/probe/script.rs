@@ -111,7 +111,8 @@ impl Answer {
         }
         // The first of these lines is that of the try without a password.
         let rest = String::from_utf8_lossy(&self.stderr);
-        let dull = ["try again", "a password is required", "authentication is required", "ssword: ", "[sudo: ", "rejected"];
+        let dull =
+            ["try again", "a password is required", "authentication is required", "ssword: ", "[sudo: ", "asked", "rejected"];
         let told = |line: &&str| !line.is_empty() && !dull.iter().any(|words| line.contains(words));
         let told = rest.lines().map(str::trim).find(told).map(|line| format!(" ({line})")).unwrap_or_default();
         if says("refused") {
@@ -224,7 +225,9 @@ impl Transcript {
             None if with_become && words.is_none() => Privilege::Sudo,
             None => return Privilege::User,
         };
-        let of = |rights| steps.iter().filter(move |step: &&Step| step.command.rights() == rights);
+        let of = |rights| {
+            steps.iter().filter(move |step: &&Step| step.command.rights() == rights && step.command.always_needs_its_rights())
+        };
         let obeyed = |step: &Step| matches!(self.answer(&step.id), Ok(_) | Err(Why::TimedOut(_) | Why::Truncated(_)));
         // The socket of Docker may be open to the login itself.
         let obeyed = match of(Rights::Root).next() {

@@ -8,6 +8,7 @@ use russh::{Channel, ChannelMsg, Disconnect};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::auth;
 use super::connect::{self, Link};
 use super::{Engine, Limits, Target, Witness};
 use crate::command::{Conversation, Exchange, PASSWORD_LIMIT, PASSWORD_PAUSE, Reply, Stream};
@@ -55,7 +56,7 @@ impl Session {
     /// `Ok` says that the host ended the script in an orderly way, not that all answers came: only the frames in the output say that.
     ///
     /// # Errors
-    /// [`Reason::SessionRefused`], [`Reason::NoShell`], [`Reason::ConnectionLost`], [`Reason::HostTimeout`] or [`Reason::OutputLimit`]; what went to the sink
+    /// [`Reason::SessionRefused`], [`Reason::NoShell`] and its kin, [`Reason::ShellTimeout`], [`Reason::ConnectionLost`], [`Reason::HostTimeout`] or [`Reason::OutputLimit`]; what went to the sink
     /// before is still good.
     pub async fn run(
         mut self,
@@ -132,7 +133,10 @@ impl Session {
                 Ok(Some(ChannelMsg::Failure)) => {
                     return Err(Failure::new(Reason::SessionRefused, "the host runs no command for this login"));
                 }
-                Ok(Some(ChannelMsg::ExitStatus { exit_status })) => shell.ended = Some(format!("it exited with {exit_status}")),
+                Ok(Some(ChannelMsg::ExitStatus { exit_status })) => {
+                    shell.succeeded = exit_status == 0;
+                    shell.ended = Some(format!("it exited with {exit_status}"));
+                }
                 Ok(Some(ChannelMsg::ExitSignal { signal_name, .. })) => {
                     shell.killed = true;
                     shell.ended = Some(format!("it was ended by the signal {signal_name:?}"));
@@ -168,11 +172,11 @@ impl Session {
     }
 
     fn too_slow(&self, shell: &Shell<'_>) -> Failure {
-        let (what, limit) = match shell.is_silent() {
-            true => ("printed nothing", self.limits.first_output.min(self.limits.run)),
-            false => ("was still running", self.limits.run),
+        let (reason, what, limit) = match shell.is_silent() {
+            true => (Reason::ShellTimeout, "printed nothing", self.limits.first_output.min(self.limits.run)),
+            false => (Reason::HostTimeout, "was still running", self.limits.run),
         };
-        Failure::new(Reason::HostTimeout, format!("the script {what} after {} s", limit.as_secs_f32()))
+        Failure::new(reason, format!("the script {what} after {} s", limit.as_secs_f32()))
     }
 }
 
@@ -190,11 +194,21 @@ struct Shell<'a> {
     ended: Option<String>,
     /// Whether it was killed.
     killed: bool,
+    /// Whether it said that all was well.
+    succeeded: bool,
 }
 
 impl<'a> Shell<'a> {
     fn new(nonce: &'a str) -> Self {
-        Self { nonce: nonce.as_bytes(), began: false, tail: Vec::new(), head: Vec::new(), ended: None, killed: false }
+        Self {
+            nonce: nonce.as_bytes(),
+            began: false,
+            tail: Vec::new(),
+            head: Vec::new(),
+            ended: None,
+            killed: false,
+            succeeded: false,
+        }
     }
 
     fn is_silent(&self) -> bool {
@@ -213,6 +227,22 @@ impl<'a> Shell<'a> {
         self.tail.drain(..self.tail.len().saturating_sub(keep));
     }
 
+    /// Why the script did not run, as far as what came instead tells.
+    fn why_not(&self) -> Reason {
+        let head = String::from_utf8_lossy(&self.head);
+        if auth::password_expired(&head).is_some() {
+            Reason::PasswordExpired
+        } else if head.contains("restricted") {
+            // What bash, ksh and zsh say when they are called by a name with `r` in front.
+            Reason::RestrictedShell
+        } else if self.succeeded {
+            // nologin, false and what takes their place fail; a command that the server runs instead of ours mostly does not.
+            Reason::ForcedCommand
+        } else {
+            Reason::NoShell
+        }
+    }
+
     /// Whether the end was that of our script.
     fn verdict(self) -> Result<(), Failure> {
         let ended = self.ended.as_deref().unwrap_or("it said nothing about its end");
@@ -220,7 +250,7 @@ impl<'a> Shell<'a> {
             let head = String::from_utf8_lossy(&self.head);
             let said = head.lines().map(str::trim).find(|line| !line.is_empty());
             let said = said.map(|line| format!("; it printed `{line}`")).unwrap_or_default();
-            return Err(Failure::new(Reason::NoShell, format!("the login shell did not run the script: {ended}{said}")));
+            return Err(Failure::new(self.why_not(), format!("the login shell did not run the script: {ended}{said}")));
         }
         if self.killed {
             return Err(Failure::new(Reason::ConnectionLost, format!("the script did not reach its end: {ended}")));

@@ -19,6 +19,8 @@
 //! here.rs       this machine and its user
 //! ```
 
+pub mod pattern;
+
 mod algorithms;
 mod detect;
 mod exec;
@@ -29,7 +31,6 @@ mod lexer;
 mod line;
 mod matching;
 mod options;
-mod pattern;
 mod problem;
 mod reader;
 mod resolve;
@@ -47,7 +48,6 @@ use std::sync::Arc;
 pub use detect::looks_like_ssh_config;
 pub use here::Here;
 pub use options::{Files, Options};
-pub use pattern::{any_matches, list_matches, matches};
 pub use problem::{ConfigErrors, Problem};
 pub use settings::{AgentSocket, AlgorithmList, Family, Hop, HostKeyChecking, Settings};
 pub use warnings::Warnings;
