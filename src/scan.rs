@@ -200,6 +200,9 @@ pub async fn run(
             break;
         }
     }
+    for (name, key, detail) in shared.options.engine.jump_keys() {
+        report.add_jump_host(&format!("jump host {name}"), &key, &detail);
+    }
     report.finished = now();
     Scanned { report, warnings, interrupted }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, HostReport, KeyTrust, Severity};
+use super::{Evidence, HostReport, KeyTrust, Severity, ShownKey};
 
 /// What is wrong across hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ pub struct FleetFinding {
     pub severity: Severity,
     /// What should hold and does not.
     pub title: String,
-    /// The hosts that it is about, in the order of the inventory.
+    /// The hosts that it is about, in the order of the inventory, jump hosts after them.
     pub hosts: Vec<String>,
     /// What shows it.
     pub evidence: Vec<Evidence>,
@@ -110,13 +110,19 @@ struct Wrong {
 
 impl Comparison {
     pub(super) fn add(&mut self, host: &HostReport) {
-        let Some(key) = &host.host_key else { return };
+        if let Some(key) = &host.host_key {
+            self.add_key(host.index, &host.name, key, host.outcome.detail.text());
+        }
+    }
+
+    /// The same for a host that is not in the inventory. `detail` says why it was refused, if it was.
+    pub(super) fn add_key(&mut self, index: usize, name: &str, key: &ShownKey, detail: &str) {
         self.keys.push(Seen {
             fingerprint: key.fingerprint.as_str().into(),
-            index: host.index,
+            index,
             algorithm: key.algorithm.as_str().into(),
             machine: key.machine.as_str().into(),
-            name: host.name.as_str().into(),
+            name: name.into(),
         });
         let kind = match key.how {
             KeyTrust::Changed => FleetFindingKind::HostKeyChanged,
@@ -127,12 +133,12 @@ impl Comparison {
             | KeyTrust::Unknown
             | KeyTrust::CertificateInvalid => return,
         };
-        // A host that was scanned all the same has no detail to its outcome.
-        let detail = match host.outcome.detail.text() {
+        // A host that was let in all the same was refused for no reason.
+        let detail = match detail {
             "" => format!("it shows {} {}", key.algorithm, key.fingerprint),
             detail => detail.to_owned(),
         };
-        self.wrong.push(Wrong { kind, index: host.index, name: host.name.as_str().into(), detail: detail.into() });
+        self.wrong.push(Wrong { kind, index, name: name.into(), detail: detail.into() });
     }
 
     /// What is wrong, the worst first; the same whatever host finished first.
@@ -269,6 +275,21 @@ mod tests {
         assert_eq!(found[0].severity, Severity::Critical);
         assert_eq!(found[1].evidence[0].text(), "it shows ssh-ed25519 SHA256:4");
         assert_eq!(found[2].evidence[0].text(), "revoked\\u{1b}[31m");
+    }
+
+    #[test]
+    fn a_jump_host_is_compared_too_and_comes_last() {
+        let hosts = [host(7, "192.0.2.1:22", "SHA256:a", KeyTrust::Known)];
+        let mut comparison = Comparison::default();
+        let key = |fingerprint: &str, how| host(0, "192.0.2.9:22", fingerprint, how).host_key.unwrap();
+        comparison.add_key(usize::MAX, "root@bastion", &key("SHA256:a", KeyTrust::Changed), "`bastion` shows another");
+        hosts.iter().for_each(|host| comparison.add(host));
+        let found = comparison.findings();
+        assert_eq!(
+            (found[0].kind, found[0].hosts.as_slice()),
+            (FleetFindingKind::HostKeyChanged, ["root@bastion".to_owned()].as_slice())
+        );
+        assert_eq!(found[1].hosts, ["web7", "root@bastion"]);
     }
 
     #[test]

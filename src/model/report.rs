@@ -451,6 +451,11 @@ impl FleetReport {
         self.checks.iter().zip(&self.totals.checks).enumerate().filter_map(gap).collect()
     }
 
+    /// Keeps what a jump host showed, to be compared with the hosts; `detail` says why it could not be used, if so.
+    pub fn add_jump_host(&mut self, name: &str, key: &ShownKey, detail: &str) {
+        self.comparison.add_key(usize::MAX, name, key, detail);
+    }
+
     /// What is wrong with the hosts as seen together, the worst first.
     pub fn fleet_findings(&self) -> Vec<FleetFinding> {
         self.comparison.findings()

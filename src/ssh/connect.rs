@@ -21,8 +21,8 @@ use super::host_keys::Expected;
 use super::jump::Refusals;
 use super::wire::{Carrier, Heard, Lifeline, Wire};
 use super::witness::Witness;
-use super::{Engine, Limits, Route, Target, proxy};
-use crate::model::{Failure, Reason};
+use super::{Engine, Limits, Method, Route, Target, proxy};
+use crate::model::{Failure, KeyTrust, Reason};
 use crate::ssh_config::Family;
 
 /// Names being resolved at once: `getaddrinfo` holds a thread for as long as it likes, and can't be cancelled.
@@ -86,7 +86,18 @@ pub(super) async fn login(target: &Target, engine: &Engine, witness: &Witness) -
     credentials.check(target)?;
     let expected = engine.host_keys.expect(target).await;
     let mut link = open(target, engine, &expected, witness).await?;
-    credentials.login(&mut link.handle, &link.lost, target, limits).await?;
+    let trusted = !matches!(witness.key().map(|key| key.how), Some(KeyTrust::Changed | KeyTrust::Revoked));
+    if trusted {
+        credentials.login(&mut link.handle, &link.lost, target, limits).await?;
+    } else {
+        // Let in all the same, as `StrictHostKeyChecking no` has it for `ssh`: and as there, whoever answers in place of the host learns no password.
+        let mut wary = target.clone();
+        wary.login.methods.retain(|method| *method == Method::PublicKey);
+        credentials.login(&mut link.handle, &link.lost, &wary, limits).await.map_err(|failure| {
+            let detail = format!("{}; its host key is not to be trusted, so no password would be sent", failure.detail);
+            Failure { detail, ..failure }
+        })?;
+    }
     Ok(link)
 }
 

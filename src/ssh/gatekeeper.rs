@@ -175,7 +175,6 @@ fn refusal(
     certificate: Option<&Certificate>,
 ) -> Failure {
     let name = expected.name();
-    let usual = "~/.ssh/known_hosts";
     let shows = match certificate {
         Some(certificate) => format!(
             "`{name}` shows a certificate (key ID `{}`, serial {}) for {shown}",
@@ -194,7 +193,7 @@ fn refusal(
                     "{shows}, but `{}` says {known}{fault}; if the host was set up anew: `ssh-keygen -R '{name}' -f {}`, then {}",
                     key.place(),
                     key.path.display(),
-                    expected.ask_yourself(&key.path.display().to_string()),
+                    expected.ask_yourself(Some(&key.path)),
                 ),
             };
             Failure::new(Reason::HostKeyChanged, detail)
@@ -206,7 +205,7 @@ fn refusal(
         Standing::Unknown | Standing::Known(_) | Standing::Certified(_) => {
             let next = match decision {
                 Decision::Recorded(path) => format!("it was written to `{}`, for you to verify", path.display()),
-                _ => format!("if that is right: {}", expected.ask_yourself(usual)),
+                _ => format!("if that is right: {}", expected.ask_yourself(None)),
             };
             Failure::new(Reason::HostKeyUnknown, format!("no key is known for `{name}`; it shows {shown}; {next}"))
         }

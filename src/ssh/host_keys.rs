@@ -129,6 +129,12 @@ impl HostKeySources {
         self.named.is_none() && identity.user_files.as_ref().is_some_and(nowhere)
     }
 
+    /// The file that a person would put the keys of a host into.
+    fn file_to_mend(&self, identity: &HostIdentity) -> String {
+        let own = identity.user_files.as_ref().and_then(|files| files.iter().find(|file| *file != Path::new("/dev/null")));
+        self.named.as_ref().or(own).map_or_else(|| "~/.ssh/known_hosts".to_owned(), |file| file.display().to_string())
+    }
+
     /// The files that a host is looked up in, in order.
     fn files_of(&self, identity: &HostIdentity) -> Vec<PathBuf> {
         let mut files = match &self.named {
@@ -241,6 +247,7 @@ impl HostKeys {
                 port: target.port,
                 aliased: identity.alias.is_some(),
                 direct: target.route == Route::Direct,
+                file: self.sources.file_to_mend(identity),
             },
         }
     }
@@ -253,6 +260,8 @@ struct Place {
     port: u16,
     aliased: bool,
     direct: bool,
+    /// The file that its keys belong into.
+    file: String,
 }
 
 /// What a connection expects of its host.
@@ -297,8 +306,9 @@ impl Expected {
     }
 
     /// How the host is asked for its keys, to be added to a file: a command where there is one.
-    pub(super) fn ask_yourself(&self, file: &str) -> String {
-        let Place { address, port, aliased, direct } = &self.place;
+    pub(super) fn ask_yourself(&self, file: Option<&Path>) -> String {
+        let Place { address, port, aliased, direct, file: usual } = &self.place;
+        let file = file.map_or_else(|| usual.clone(), |file| file.display().to_string());
         let port = if *port == 22 { String::new() } else { format!("-p {port} ") };
         match (direct, aliased) {
             (true, false) => format!("`ssh-keyscan {port}{address} >> {file}`"),

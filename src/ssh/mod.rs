@@ -45,6 +45,8 @@ mod witness;
 
 use std::time::Duration;
 
+use crate::model::ShownKey;
+
 pub use algorithms::Algorithms;
 pub use auth::{Asker, CredentialError, CredentialSources, Credentials, Passwords};
 pub use host_keys::{HostKeySources, HostKeys, HostKeysError};
@@ -73,6 +75,11 @@ impl Engine {
     /// An engine that has not connected to anything yet.
     pub fn new(credentials: Credentials, host_keys: HostKeys, limits: Limits) -> Self {
         Self { credentials, host_keys, limits, jumps: jump::Jumps::default() }
+    }
+
+    /// The keys that jump hosts showed, each with a name for it, and why it could not be used, if so. For when the connections have ended.
+    pub fn jump_keys(&self) -> Vec<(String, ShownKey, String)> {
+        self.jumps.keys()
     }
 }
 

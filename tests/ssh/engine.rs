@@ -291,7 +291,8 @@ async fn an_unknown_host_is_not_logged_in_to() {
     let fingerprint = output(Command::new("ssh-keygen").arg("-lf").arg(&server.host_key));
     let fingerprint = fingerprint.split(' ').nth(1).expect("a fingerprint");
     assert!(failure.detail.contains(fingerprint), "{}", failure.detail);
-    assert!(failure.detail.contains(&format!("`ssh-keyscan -p {} 127.0.0.1 >> ", server.port())), "{}", failure.detail);
+    let mend = format!("`ssh-keyscan -p {} 127.0.0.1 >> {}`", server.port(), client.known_hosts.display());
+    assert!(failure.detail.ends_with(&mend), "{}", failure.detail);
     assert!(!server.log().contains("publickey"), "{}", server.log());
     no_sockets_to(server.port()).await;
 }

@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::common::{Server, keygen, output, program, public, user};
-use fleetscan::model::{Failure, KeyTrust, Reason, ShownKey};
+use crate::common::{PASSWORD, Server, keygen, output, program, public, user};
+use fleetscan::model::{Failure, KeyTrust, Reason, Secret, ShownKey};
 use fleetscan::ssh::{
     CredentialSources, Credentials, Engine, HostIdentity, HostKeyPolicy, HostKeySources, HostKeys, HostKeysError, Limits, Login,
-    Session, Target, Witness, survey_host_keys,
+    Passwords, Session, Target, Witness, survey_host_keys,
 };
 
 fn ssh_keygen() -> Command {
@@ -450,6 +450,28 @@ async fn anything_is_accepted_only_under_the_name_that_says_so() {
         assert_eq!(trusted(&sources, &target(&server)).await, how);
         let engine = engine(&sources, &[]).await;
         assert!(engine.host_keys.accepts_anything());
+    }
+}
+
+#[tokio::test]
+async fn whoever_answers_with_a_wrong_key_learns_no_password() {
+    let server = Server::with_accounts("");
+    let other = keygen(server.directory.path(), "other", "ed25519", "");
+    let mut target = Target::new("127.0.0.1", server.port(), "alice");
+    target.login.no_key_files = true;
+    let password = CredentialSources { passwords: Passwords::all(Secret::new(PASSWORD)), ..CredentialSources::default() };
+    let changed = format!("[127.0.0.1]:{} {}\n", server.port(), public(&other));
+    for (lines, sent) in [(changed, false), (format!("@revoked * {}\n", public(&server.host_key)), false), (String::new(), true)]
+    {
+        let sources = HostKeySources { policy: HostKeyPolicy::AcceptAnything, ..knowing(&server, &lines) };
+        let credentials = Credentials::load(&password, [&target.login]).await.expect("a password");
+        let engine = Engine::new(credentials, HostKeys::load(&sources, []).expect("host keys"), Limits::default());
+        let (result, _) = connect(&engine, &target).await;
+        assert_eq!(result.is_ok(), sent, "{result:?}");
+        if let Err(failure) = result {
+            assert!(failure.detail.contains("so no password would be sent"), "{}", failure.detail);
+            assert!(!server.log().contains("password for alice") && !server.log().contains("pam for alice"), "{}", server.log());
+        }
     }
 }
 

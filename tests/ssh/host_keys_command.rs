@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{Port, Server, keygen, output, program, public, user};
+use crate::common::{Daemon, Port, Server, keygen, output, program, public, user};
 
 /// A check that costs next to nothing.
 const CHECK: &str = "acct.uid0-duplicate";
@@ -208,6 +208,33 @@ fn machines_that_share_a_key_are_found_and_names_of_one_machine_are_not() {
     assert_eq!(bench.scan(&["--fail-on", "critical"]).status, Some(0));
     bench.inventory(&[("web1", &original), ("web1-again", &original), ("alone", &own)]);
     assert_eq!(bench.scan(&[]).status, Some(0));
+    assert_eq!(kinds(&bench.report()), []);
+}
+
+#[test]
+fn a_jump_host_whose_key_has_changed_is_found_too() {
+    let (bastion, inner) = (Daemon::start(""), Server::openssh(""));
+    let bench = Bench::new();
+    fs::create_dir(bench.at(".ssh")).expect("a directory");
+    let other = keygen(bench.directory.path(), "other", "ed25519", "");
+    fs::copy(&bastion.user_key, bench.at(".ssh/id_ed25519")).expect("copied");
+    bench.inventory(&[("web1", &inner), ("web2", &inner)]);
+    let inventory = fs::read_to_string(bench.at("hosts.ini")).expect("an inventory");
+    bench.write("hosts.ini", &inventory.replace("ansible_host=127.0.0.1", "ansible_host=inner"));
+    let jump = format!("{}@127.0.0.1:{}", user(), bastion.port);
+    bench.write(".ssh/config", &format!("Host inner\n  HostName 127.0.0.1\n  ProxyJump {jump}\n"));
+    let changed = format!("[127.0.0.1]:{} {}\n{}", bastion.port, public(&other), inner.known_hosts_line());
+    bench.write("known", &changed);
+    let run = bench.scan(&["--known-hosts", "known"]);
+    assert_eq!((run.status, worth(&bench.report())), (Some(4), vec!["none".to_owned(); 2]), "{run:?}");
+    let name = format!("jump host [127.0.0.1]:{}", bastion.port);
+    assert_eq!(kinds(&bench.report()), [("host_key_changed".to_owned(), vec![name])]);
+    let evidence = bench.report()["fleet_findings"][0]["evidence"][0]["text"].as_str().expect("text").to_owned();
+    assert!(evidence.contains("but `known:1` says"), "{evidence}");
+
+    bench.write("known", &(bastion.known_hosts_line() + &inner.known_hosts_line()));
+    let run = bench.scan(&["--known-hosts", "known"]);
+    assert_eq!((run.status, worth(&bench.report())), (Some(0), vec!["known".to_owned(); 2]), "{run:?}");
     assert_eq!(kinds(&bench.report()), []);
 }
 
