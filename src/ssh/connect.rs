@@ -94,7 +94,7 @@ impl std::fmt::Debug for Link {
 /// The [`Failure`] of the phase that failed: everything from [`Reason::NameNotResolved`] to [`Reason::AuthTimeout`].
 pub(super) async fn login(target: &Target, engine: &Engine) -> Result<Link, Failure> {
     let Engine { credentials, limits, .. } = engine;
-    credentials.check(target)?;
+    credentials.prepare(target).await?;
     let mut link = open(target, engine).await?;
     credentials.login(&mut link.handle, &link.lost, target, limits).await?;
     Ok(link)

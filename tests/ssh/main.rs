@@ -6,3 +6,5 @@ mod engine;
 mod jump;
 mod keys;
 mod passwords;
+mod raw;
+mod terminal;
