@@ -227,9 +227,21 @@ fn the_readme_names_every_reason_verdict_and_option_of_a_scan() {
     for code in fleetscan::model::Why::CODES {
         assert!(readme.contains(&format!("`{code}`")), "{code}");
     }
-    for option in
-        ["-l PATTERN", "-f N", "--host-timeout", "--deadline", "--only", "--skip", "--checks DIR", "--fail-on", "--record DIR"]
-    {
+    for option in [
+        "-l PATTERN",
+        "-f N",
+        "-k",
+        "--password-file FILE",
+        "--password-command COMMAND",
+        "--passphrase-file FILE",
+        "--host-timeout",
+        "--deadline",
+        "--only",
+        "--skip",
+        "--checks DIR",
+        "--fail-on",
+        "--record DIR",
+    ] {
         assert!(readme.contains(option), "{option}");
     }
 }

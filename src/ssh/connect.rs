@@ -83,7 +83,7 @@ impl std::fmt::Debug for Link {
 /// The [`Failure`] of the phase that failed: everything from [`Reason::NameNotResolved`] to [`Reason::AuthTimeout`].
 pub(super) async fn login(target: &Target, engine: &Engine, witness: &Witness) -> Result<Link, Failure> {
     let Engine { credentials, limits, .. } = engine;
-    credentials.check(target)?;
+    credentials.prepare(target).await?;
     let expected = engine.host_keys.expect(target).await;
     let mut link = open(target, engine, &expected, witness).await?;
     let trusted = !matches!(witness.key().map(|key| key.how), Some(KeyTrust::Changed | KeyTrust::Revoked));

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::common::{Agent, Server, keygen, output, program, public, user};
+use crate::raw::string;
 use fleetscan::command::{Become, Program, ReadOnlyCommand, Rights, Script, Step, Stream};
 use fleetscan::model::{Failure, Reason, Secret};
 use fleetscan::ssh::{
@@ -180,6 +181,26 @@ async fn keys_that_openssl_wrote_log_in() {
     assert!(failure.detail.contains("its encryption is not supported"), "{}", failure.detail);
 }
 
+/// What `ssh-keygen -t ed25519-sk` writes, without a token: a key that only the token can use (PROTOCOL.key, PROTOCOL.u2f).
+fn token_key() -> String {
+    let kind = string("sk-ssh-ed25519@openssh.com");
+    let public = [kind, string([7; 32]), string("ssh:")].concat();
+    let mut private = [&[1; 8][..], &public, &[1], &string([9; 64]), &string(""), &string("token")].concat();
+    private.extend((1..=8).take((8 - private.len() % 8) % 8));
+    let all = [
+        b"openssh-key-v1\0".to_vec(),
+        string("none"),
+        string("none"),
+        string(""),
+        vec![0, 0, 0, 1],
+        string(public),
+        string(private),
+    ];
+    let text = data_encoding::BASE64.encode(&all.concat());
+    let lines: Vec<&str> = text.as_bytes().chunks(70).map(|line| std::str::from_utf8(line).expect("text")).collect();
+    format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n", lines.join("\n"))
+}
+
 /// Somebody who is asked, and what they were asked.
 fn person(answers: &'static [&'static str]) -> (CredentialSources, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -318,6 +339,7 @@ async fn what_is_no_private_key_says_what_it_is() {
         (at("text", "not a key\n"), "is not a private key that can be used"),
         (at("empty", ""), "is not a private key that can be used"),
         (PathBuf::from(format!("{}.pub", server.user_key.display())), "is a public key, and no ssh-agent holds its private key"),
+        (at("token", &token_key()), "is inside of a hardware token (sk-ssh-ed25519@openssh.com), and no ssh-agent holds it"),
         (at("cert", "ssh-ed25519-cert-v01@openssh.com AAAA x\n"), "it is a certificate"),
         (at("half", &fs::read_to_string(&server.user_key).expect("a key")[..120]), "is not a private key that can be used"),
     ] {
@@ -461,6 +483,7 @@ async fn an_agent_that_refuses_is_named() {
     output(add.env("SSH_AUTH_SOCK", &agent.socket).args(["-q", "-c"]).arg(&server.user_key));
     let failure = login(&server, &CredentialSources::default(), &by_agent(&server, &agent)).await.expect_err("unconfirmed");
     assert_eq!(failure.reason, Reason::AuthRefused);
+    assert!(failure.detail.contains(" not completed; offered: `user` of the agent"), "{}", failure.detail);
     assert!(failure.detail.contains("the ssh-agent did not sign with `user` of the agent"), "{}", failure.detail);
     assert!(failure.detail.contains("it refused"), "{}", failure.detail);
 }

@@ -9,3 +9,5 @@ mod host_keys_command;
 mod jump;
 mod keys;
 mod passwords;
+mod raw;
+mod terminal;

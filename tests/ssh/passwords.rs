@@ -4,8 +4,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::{PASSWORD, Server};
+use crate::common::{PASSWORD, Server, keygen};
 use crate::keys::{count, credentials, engine, limits, login, run, target};
+use crate::raw;
 use fleetscan::model::{Failure, Reason, Secret};
 use fleetscan::probe::Transcript;
 use fleetscan::simulate::{Behaviour, Door, Fleet, Proof, Question};
@@ -161,10 +162,18 @@ async fn a_program_is_asked_for_the_password_of_each_host_and_only_where_it_is_w
     run(&engine, &web).await.expect("a login");
     run(&engine, &web).await.expect("another");
     run(&engine, &keyed).await.expect("by its key");
+    // Where there is nothing else it is asked before the host is, and where a key is refused, then.
     let failure = run(&engine, &database).await.expect_err("no password");
+    let expected = "the password command failed (exit status 2): no such entry; there is no ssh-agent and no key in `~/.ssh`";
+    assert_eq!((failure.reason, failure.detail.as_str()), (Reason::NoCredentials, expected));
+    assert_eq!(fs::read_to_string(&log).expect("asked"), "web01 alice\ndb01 alice\n");
+    let stranger = keygen(server.directory.path(), "stranger", "ed25519", "");
+    let mut refused = target(&server, &[&stranger]);
+    refused.user = "alice".to_owned();
+    refused.login.host = Some("db02".to_owned());
+    let failure = login(&server, &sources, &refused).await.expect_err("no password");
     assert_eq!(failure.reason, Reason::AuthRefused);
     assert!(failure.detail.contains("the password command failed (exit status 2): no such entry"), "{}", failure.detail);
-    assert_eq!(fs::read_to_string(&log).expect("asked"), "web01 alice\ndb01 alice\n");
 }
 
 #[tokio::test]
@@ -172,7 +181,9 @@ async fn the_time_of_a_password_program_is_not_the_hosts() {
     let server = Server::with_accounts("");
     let passwords = Passwords::by_command(format!("sleep 6; echo '{PASSWORD}'"));
     let sources = CredentialSources { passwords, ..CredentialSources::default() };
-    let target = account(&server, "alice", ALL);
+    let stranger = keygen(server.directory.path(), "stranger", "ed25519", "");
+    let mut target = target(&server, &[&stranger]);
+    target.user = "alice".to_owned();
     let credentials = credentials(&sources, &target).await.expect("credentials");
     let engine = engine(&server, credentials, Limits { auth: Duration::from_secs(5), ..limits() });
     run(&engine, &target).await.expect("a login");
@@ -312,6 +323,62 @@ async fn every_order_of_proofs_is_gone_through_with_what_there_is() {
     let failure = knock(&door, with_password("secret"), false).await.expect_err("twice");
     assert_eq!(failure.reason, Reason::AuthRefused, "{}", failure.detail);
     assert_eq!(door.heard(), ["secret"]);
+}
+
+/// What becomes of a password that a server made by hand answers so, after this time.
+async fn answered(after: Duration, reply: Vec<u8>) -> Result<(), Failure> {
+    let (port, key) = raw::server(move |method| match method {
+        "password" => {
+            std::thread::sleep(after);
+            vec![reply.clone()]
+        }
+        _ => vec![raw::failure("password")],
+    });
+    let directory = tempfile::tempdir().expect("a directory");
+    let known = directory.path().join("known_hosts");
+    fs::write(&known, format!("[127.0.0.1]:{} {key}\n", port.number)).expect("written");
+    let mut target = Target::new("127.0.0.1", port.number, "alice");
+    target.login.no_key_files = true;
+    let credentials = credentials(&with_password("secret"), &target).await.expect("credentials");
+    let sources = HostKeySources { named: Some(known), ..HostKeySources::default() };
+    let limits = Limits { auth: Duration::from_secs(16), ..limits() };
+    let engine = Engine::new(credentials, HostKeys::load(&sources, []).expect("known_hosts"), limits);
+    Session::connect(&target, &engine).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_host_that_answers_a_password_by_asking_for_a_new_one_is_told_from_a_slow_one() {
+    let change = [vec![raw::CHANGE], raw::string("Your password has run out."), raw::string("")].concat();
+    let (now, late, later) = (Duration::ZERO, Duration::from_millis(8500), Duration::from_millis(11_500));
+    let (asked, refused, slowly, slower, let_in) = tokio::join!(
+        answered(now, change),
+        answered(now, raw::failure("password")),
+        answered(late, raw::failure("password")),
+        answered(later, raw::failure("password")),
+        answered(late, vec![raw::SUCCESS]),
+    );
+    let failure = asked.expect_err("a new password");
+    assert_eq!(failure.reason, Reason::PasswordExpired, "{}", failure.detail);
+    assert!(failure.detail.ends_with("the host asked for a new password in place of an answer"), "{}", failure.detail);
+    for result in [refused, slowly, slower] {
+        let failure = result.expect_err("refused");
+        assert_eq!(failure.reason, Reason::AuthRefused, "{}", failure.detail);
+    }
+    let_in.expect("a login");
+}
+
+#[tokio::test]
+async fn a_slow_directory_behind_pam_is_waited_for() {
+    let server = Server::with_accounts("");
+    let pam = server.directory.path().join("pam");
+    let modules = fs::read_to_string(&pam).expect("pam");
+    fs::write(&pam, format!("auth required pam_exec.so quiet /bin/sleep 9\n{modules}")).expect("pam");
+    let target = account(&server, "alice", &[Method::Password]);
+    let (right, wrong) = (with_password(PASSWORD), with_password("wrong"));
+    let (right, wrong) = tokio::join!(login(&server, &right, &target), login(&server, &wrong, &target));
+    assert!(right.expect("a login").contains("64201"));
+    assert_eq!(wrong.expect_err("wrong").reason, Reason::AuthRefused);
+    assert_eq!((count(&server, "Accepted password"), count(&server, "Failed password")), (1, 1), "{}", server.log());
 }
 
 #[tokio::test]

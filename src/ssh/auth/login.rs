@@ -66,6 +66,7 @@ impl Credentials {
             accepts: None,
             accepted: None,
             asked: false,
+            unsigned: false,
             silent: false,
         };
         clock.bound(attempt.run()).await.unwrap_or_else(|| {
@@ -108,7 +109,9 @@ struct Attempt<'a> {
     accepted: Option<String>,
     /// Whether the questions of the host were heard.
     asked: bool,
-    /// Whether an agent left a request unanswered.
+    /// Whether an agent did not sign for a key that the host takes.
+    unsigned: bool,
+    /// Whether that was because it gave no answer.
     silent: bool,
 }
 
@@ -209,9 +212,12 @@ impl Attempt<'_> {
         };
         let result = result.map_err(|error| match error {
             NoSignature::Other(what) => what,
-            NoSignature::Agent(Unsigned::Refused(what)) => format!("the ssh-agent did not sign with {}: {what}", offer.label),
+            NoSignature::Agent(Unsigned::Refused(what)) => {
+                self.unsigned = true;
+                format!("the ssh-agent did not sign with {}: {what}", offer.label)
+            }
             NoSignature::Agent(Unsigned::Silent(what)) => {
-                self.silent = true;
+                (self.unsigned, self.silent) = (true, true);
                 what
             }
         });
@@ -269,9 +275,10 @@ impl Attempt<'_> {
     /// answered, and answers the next request at once and with one reply, while a host that is still busy with the password answers both, one after the other.
     async fn ask_after_password(&mut self) -> Result<Result<AuthResult, String>, Failure> {
         let user = self.target.user.as_str();
-        match timeout(AT_ONCE, self.link.authenticate_none(user)).await {
+        let at_once = AT_ONCE.min(self.limits.auth / 6);
+        match timeout(at_once, self.link.authenticate_none(user)).await {
             Err(_) => Ok(reply(self.link).await),
-            Ok(Ok(AuthResult::Failure { .. })) if !self.link.is_closed() && timeout(AT_ONCE, reply(self.link)).await.is_err() => {
+            Ok(Ok(AuthResult::Failure { .. })) if !self.link.is_closed() && timeout(at_once, reply(self.link)).await.is_err() => {
                 Err(self.failure(Reason::PasswordExpired, "the host asked for a new password in place of an answer".to_owned()))
             }
             Ok(result) => Ok(result.map_err(|error| error.to_string())),
@@ -359,7 +366,7 @@ impl Attempt<'_> {
     /// What was tried.
     fn summary(&self) -> String {
         let user = &self.target.user;
-        match (self.tried.as_slice(), self.silent) {
+        match (self.tried.as_slice(), self.unsigned) {
             ([], _) => format!("no key could be offered for `{user}`"),
             (tried, true) => format!("login as `{user}` not completed; offered: {}", tried.join(", ")),
             (tried, false) => format!("login as `{user}` refused; offered: {}", tried.join(", ")),

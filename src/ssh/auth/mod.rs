@@ -329,12 +329,19 @@ impl Credentials {
         may_have_password(&self.passwords, login)
     }
 
-    /// Whether there is anything for this host, so that none is dialled in vain.
-    pub(super) fn check(&self, target: &Target) -> Result<(), Failure> {
-        let Offers { list, notes } = Offers::of(self, &target.login);
-        if list.is_empty() && !self.has_password(&target.login) {
-            return Err(Failure::new(Reason::NoCredentials, notes.join("; ")));
+    /// Whether there is anything for this host, so that none is dialled in vain. A program that alone has the password is asked now, or the host would wait for it.
+    pub(super) async fn prepare(&self, target: &Target) -> Result<(), Failure> {
+        let Offers { list, mut notes } = Offers::of(self, &target.login);
+        if !list.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        if self.has_password(&target.login) {
+            match self.passwords.of(target).await {
+                Some(Ok(_)) => return Ok(()),
+                Some(Err(what)) => notes.insert(0, what),
+                None => {}
+            }
+        }
+        Err(Failure::new(Reason::NoCredentials, notes.join("; ")))
     }
 }
