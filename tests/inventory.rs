@@ -55,6 +55,10 @@ fn listed(inventory: &Inventory, limit: Option<&str>) -> Vec<String> {
     inventory.names(&places).lines().map(str::to_owned).collect()
 }
 
+fn json(inventory: &Inventory, places: &[usize]) -> serde_json::Value {
+    serde_json::to_value(inventory.listing(places)).unwrap()
+}
+
 fn host<'a>(inventory: &'a Inventory, name: &str) -> &'a Host {
     inventory.hosts().iter().find(|host| host.name == name).unwrap()
 }
@@ -141,7 +145,7 @@ fn every_sample_is_what_ansible_makes_of_it() {
         let everything: Vec<usize> = (0..inventory.hosts().len()).collect();
         let text = fs::read_to_string(repository("tests/inventory").join(format!("sample-{name}.json"))).unwrap();
         let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(inventory.to_json(&everything), expected, "{name}");
+        assert_eq!(json(&inventory, &everything), expected, "{name}");
         assert_eq!(inventory.select(None, Given::default()).unwrap().hosts, inventory.hosts(), "{name}");
     }
 }
@@ -208,7 +212,7 @@ fn odd_inventories_are_what_ansible_was_recorded_to_make_of_them() {
             case.name
         );
         let expected: serde_json::Value = serde_json::from_str(case.part("json").unwrap()).unwrap();
-        assert_eq!(inventory.to_json(&inventory.matching(None).unwrap().places), expected, "{}", case.name);
+        assert_eq!(json(&inventory, &inventory.matching(None).unwrap().places), expected, "{}", case.name);
     }
 }
 

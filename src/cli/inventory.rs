@@ -33,7 +33,7 @@ impl InventoryCommand {
         if self.hosts {
             print(&inventory.names(&places))?;
         } else {
-            let json = serde_json::to_string_pretty(&inventory.to_json(&places))
+            let json = serde_json::to_string_pretty(&inventory.listing(&places))
                 .map_err(|error| Error::because("the inventory cannot be shown as JSON", error))?;
             print(&format!("{json}\n"))?;
         }

@@ -88,16 +88,11 @@ pub(super) fn apply(host: &mut Host, context: &Context<'_>, origin: Origin) -> V
     if !reader.troubles.is_empty() {
         return reader.troubles;
     }
-    match reader.read(&ADDRESS, host_address) {
-        Some(address) => host.address = address,
-        None if host.connection == Connection::Ssh
-            && reader.troubles.is_empty()
-            && host_address("the name", &host.name).is_err() =>
-        {
-            let complaint = Complaint::new("the name is no address").hint("set `ansible_host`");
-            reader.troubles.push(Trouble { origin, complaint, need: Need::Connection, is_wrong: false });
-        }
-        None => {}
+    if let Some(address) = reader.read(&ADDRESS, host_address) {
+        host.address = address;
+    } else if host.connection == Connection::Ssh && reader.troubles.is_empty() && host_address("the name", &host.name).is_err() {
+        let complaint = Complaint::new("the name is no address").hint("set `ansible_host`");
+        reader.troubles.push(Trouble { origin, complaint, need: Need::Connection, is_wrong: false });
     }
     host.port = reader.read(&PORT, port);
     host.user = reader.read(&USER, user);

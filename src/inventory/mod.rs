@@ -267,9 +267,9 @@ impl Inventory {
         with_hosts(all)
     }
 
-    /// The JSON of `ansible-inventory --list` for these hosts.
-    pub fn to_json(&self, places: &[usize]) -> serde_json::Value {
-        list::json(self, places)
+    /// What `ansible-inventory --list` prints for these hosts, to be written as JSON.
+    pub fn listing<'a>(&'a self, places: &'a [usize]) -> impl serde::Serialize + 'a {
+        list::Listing::of(self, places)
     }
 
     /// The names of these hosts, one a line.

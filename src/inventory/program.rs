@@ -31,7 +31,7 @@ impl Default for Limits {
 }
 
 /// How much of what a program complains of is kept, and how many lines of it are shown.
-const COMPLAINTS: u64 = 16 << 10;
+const COMPLAINTS: usize = 8 << 10;
 const COMPLAINTS_SHOWN: usize = 5;
 
 /// How many hosts are asked for at once.
@@ -39,6 +39,12 @@ const AT_ONCE: usize = 8;
 
 /// How often a program that closed its output is looked at until it has ended.
 const LOOK: Duration = Duration::from_millis(2);
+
+/// How long a program that is being written is waited for.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// How long the complaints of a program that ended are waited for: something that it left running may hold that stream open.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Runs a program and reads its answer into the graph.
 pub(super) fn read(graph: &mut Graph, path: &Path, limits: Limits) {
@@ -134,29 +140,24 @@ fn run(path: &Path, arguments: &[&str], limits: Limits, until: Instant) -> Resul
     let started = Instant::now();
     let broken = |error: io::Error| Complaint::new(format!("the program can't be run: {error}"));
     let program = std::path::absolute(path).map_err(broken)?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| match error.kind() {
-            // The file is there: it was just looked at.
-            io::ErrorKind::NotFound => Complaint::new("the program can't be run: what its first line names is not there")
-                .hint("look at the line with `#!`"),
-            _ => broken(error),
-        })?;
-    let output = child.stdout.take().map(|stream| collect(stream, limits.bytes));
-    let errors = child.stderr.take().map(|stream| collect(stream, COMPLAINTS));
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = start(&mut command).map_err(|error| match error.kind() {
+        // The file is there: it was just looked at.
+        io::ErrorKind::NotFound => {
+            Complaint::new("the program can't be run: what its first line names is not there").hint("look at the line with `#!`")
+        }
+        _ => broken(error),
+    })?;
+    let output = child.stdout.take().map(|stream| beside(stream, move |stream| first(stream, limits.bytes)));
+    let errors = child.stderr.take().map(|stream| beside(stream, last));
     let result = wait(&mut child, output, until);
     if result.is_err() {
         // It may have ended by itself in the meantime. What it started and left behind ends when nobody reads what it prints.
         let _ = child.kill();
         let _ = child.wait();
     }
-    let stop = Instant::now() + Duration::from_secs(1);
-    let errors = errors.and_then(|errors| errors.recv_timeout(stop.saturating_duration_since(Instant::now())).ok());
-    let errors = errors.map(|(bytes, _)| bytes).unwrap_or_default();
+    let errors = errors.and_then(|errors| errors.recv_timeout(LINGER).ok()).unwrap_or_default();
     let (output, status) = match result {
         Ok(ended) => ended,
         Err(Stopped::TooSlow) => {
@@ -176,6 +177,17 @@ fn run(path: &Path, arguments: &[&str], limits: Limits, until: Instant) -> Resul
         .map_err(|_| Complaint::new("the program printed what is not UTF-8"))
 }
 
+/// Starts a program, a moment later where somebody still has it open for writing.
+fn start(command: &mut Command) -> io::Result<Child> {
+    let until = Instant::now() + BUSY;
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < until => thread::sleep(LOOK),
+            started => return started,
+        }
+    }
+}
+
 /// Why a program was not waited for.
 enum Stopped {
     TooSlow,
@@ -183,23 +195,38 @@ enum Stopped {
     Broken(io::Error),
 }
 
-/// What a stream held, and whether it held more than was to be kept.
+/// The output of a program, and whether it was more than was to be kept.
 type Collected = (Vec<u8>, bool);
 
-/// Reads a stream to its end beside everything else, and keeps so many bytes of it.
-fn collect(mut stream: impl Read + Send + 'static, most: u64) -> Receiver<Collected> {
+/// Reads a stream beside everything else, and then to its end.
+fn beside<T: Send + 'static>(
+    mut stream: impl Read + Send + 'static,
+    read: impl FnOnce(&mut dyn Read) -> T + Send + 'static,
+) -> Receiver<T> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        let mut kept = Vec::new();
-        let _ = stream.by_ref().take(most).read_to_end(&mut kept);
-        let more = stream.read(&mut [0]).is_ok_and(|length| length > 0);
         // Nobody waits any more for a program that was given up.
-        let _ = sender.send((kept, more));
-        if more {
-            let _ = io::copy(&mut stream, &mut io::sink());
-        }
+        let _ = sender.send(read(&mut stream));
+        let _ = io::copy(&mut stream, &mut io::sink());
     });
     receiver
+}
+
+fn first(stream: &mut dyn Read, most: u64) -> Collected {
+    let mut kept = Vec::new();
+    let read = stream.take(most.saturating_add(1)).read_to_end(&mut kept);
+    (kept, read.is_ok_and(|length| length as u64 > most))
+}
+
+/// The end of what a program complained of.
+fn last(stream: &mut dyn Read) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut piece = [0; COMPLAINTS];
+    while let Ok(length @ 1..) = stream.read(&mut piece) {
+        kept.extend_from_slice(piece.get(..length).unwrap_or_default());
+        kept.drain(..kept.len().saturating_sub(COMPLAINTS));
+    }
+    kept
 }
 
 fn wait(child: &mut Child, output: Option<Receiver<Collected>>, until: Instant) -> Result<(Vec<u8>, ExitStatus), Stopped> {
@@ -234,4 +261,53 @@ fn shown(errors: &[u8]) -> Option<String> {
     let last = lines.get(lines.len().saturating_sub(COMPLAINTS_SHOWN)..).unwrap_or_default();
     let said = last.iter().map(|line| escape(line, 200)).collect::<Vec<_>>().join(" / ");
     (!said.is_empty()).then_some(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a shell script as if it were an inventory, within limits.
+    fn answer(script: &str, limits: Limits) -> Result<Answer, String> {
+        let until = Instant::now() + limits.time;
+        run(Path::new("/bin/sh"), &["-c", script], limits, until).map_err(|complaint| complaint.message)
+    }
+
+    fn limits(milliseconds: u64, bytes: u64) -> Limits {
+        Limits { time: Duration::from_millis(milliseconds), bytes, ..Limits::default() }
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_killed_and_says_what_it_said() {
+        let said = answer("echo waiting for the cloud >&2; exec sleep 600", limits(300, 1 << 20)).unwrap_err();
+        assert_eq!(said, "the program did not end within 1 s; it says: waiting for the cloud");
+        // One that closed its output is waited for just as long.
+        let said = answer("exec >&-; exec sleep 600", limits(300, 1 << 20)).unwrap_err();
+        assert_eq!(said, "the program did not end within 1 s");
+    }
+
+    #[test]
+    fn a_program_that_prints_without_end_is_killed_at_the_limit() {
+        assert_eq!(answer("exec yes", limits(60_000, 2 << 20)).unwrap_err(), "the program printed more than 2 MiB");
+        let errors =
+            answer("i=0; while [ $i -lt 20000 ]; do echo complaint $i >&2; i=$((i+1)); done; exit 1", limits(60_000, 10))
+                .unwrap_err();
+        assert!(errors.starts_with("the program failed: exit status: 1; it says: complaint 19995 / "), "{errors}");
+    }
+
+    #[test]
+    fn an_answer_at_the_limit_is_whole_and_what_is_left_running_is_not_waited_for() {
+        assert_eq!(answer("printf 0123456789", limits(60_000, 10)).unwrap().output, "0123456789");
+        let answer = answer("sleep 0.3 >&- 2>&- & printf x", limits(60_000, 10)).unwrap();
+        assert_eq!(answer.output, "x");
+    }
+
+    #[test]
+    fn hosts_are_asked_for_within_the_time_for_all_of_them() {
+        let mut graph = Graph::new();
+        let limits = Limits { time_for_hosts: Duration::ZERO, ..Limits::default() };
+        ask_for_hosts(&mut graph, Path::new("/bin/cat"), &["a".to_owned(), "b".to_owned()], limits);
+        let (problems, _) = graph.said();
+        assert!(!problems.is_empty() && problems[0].to_string().starts_with("/bin/cat --host a: the program"), "{problems:?}");
+    }
 }

@@ -34,9 +34,10 @@ pub(super) struct Layer {
 /// Reads the variables of every group and host from each directory, one after the other, and last from the current one.
 pub(super) fn read(graph: &mut Graph, mut directories: Vec<PathBuf>) -> Vec<Adjacent> {
     let here = PathBuf::from(".");
-    if has_variables(&here) {
+    let key = |directory: &Path| fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+    if has_variables(&here) && !directories.iter().any(|directory| key(directory) == key(&here)) {
         // As with Ansible's settings: in such a directory anybody may have left something, even a command that opens connections.
-        if is_anybodys(&here) && !directories.contains(&here) {
+        if is_anybodys(&here) {
             let file = graph.file(&here);
             let complaint =
                 Complaint::new("the `group_vars` and `host_vars` here are not read, since everybody may write to this directory");
@@ -45,7 +46,6 @@ pub(super) fn read(graph: &mut Graph, mut directories: Vec<PathBuf>) -> Vec<Adja
             directories.push(here);
         }
     }
-    let key = |directory: &Path| fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     let mut done: HashSet<PathBuf> = HashSet::new();
     // What is named twice counts where it is named last.
     let mut latest: Vec<&PathBuf> = directories.iter().rev().filter(|directory| done.insert(key(directory))).collect();
@@ -69,6 +69,8 @@ fn is_anybodys(_: &Path) -> bool {
 }
 
 fn read_directory(graph: &mut Graph, directory: &Path) -> Adjacent {
+    // What stands here is called without a dot before it.
+    let directory = directory.strip_prefix(".").unwrap_or(directory);
     let groups: Vec<String> = graph.groups.iter().map(|group| group.name.clone()).collect();
     let hosts: Vec<String> = graph.hosts.iter().map(|host| host.name.clone()).collect();
     Adjacent {

@@ -14,6 +14,7 @@ mod nearest;
 mod report;
 mod secret;
 mod value;
+mod variables;
 
 pub use causes::with_causes;
 pub use evidence::{Evidence, escape};
@@ -30,3 +31,4 @@ pub use report::{
 };
 pub use secret::Secret;
 pub use value::Value;
+pub use variables::Variables;

@@ -314,7 +314,7 @@ fn hosts_are_reached_as_the_plugins_of_ansible_would_reach_them() {
             // Ansible expands it when it calls ssh.
             theirs = theirs.map(|path| path.strip_prefix("~/").map_or(path.clone(), |rest| format!("{home}/{rest}")));
             // To newer versions of the plugin ansible_timeout is one of its own variables, to older ones it is everybody's.
-            let timeout = match host.variables.contains_key("ansible_timeout") {
+            let timeout = match host.variables.get("ansible_timeout").is_some() {
                 true => host.connect_timeout.map_or(10, |timeout| timeout.as_secs()),
                 false => answer.connections[&host.name].timeout,
             };
