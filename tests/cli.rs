@@ -109,7 +109,7 @@ fn a_report_on_standard_output_stands_there_alone() {
 #[test]
 fn a_host_that_is_not_there_is_a_row_in_every_report_and_exit_status_3() {
     let directory = temporary();
-    fs::write(directory.path().join("key"), key()).expect("written");
+    key(directory.path());
     // Nothing listens on the discard port of loopback.
     let arguments =
         ["scan", "-i", "127.0.0.1:9,", "--private-key", "key", "-u", "nobody", "-o", "json=r.json", "-o", "csv=r.csv"];
@@ -125,13 +125,10 @@ fn a_host_that_is_not_there_is_a_row_in_every_report_and_exit_status_3() {
     assert!(rows.iter().all(|row| &row[7] == "unknown" && &row[8] == "connection_refused"), "{:?}", rows[0]);
 }
 
-/// A private key of nobody's.
-fn key() -> String {
-    let directory = temporary();
-    let path = directory.path().join("k");
-    let status = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&path).status();
+/// A private key of nobody's, in the file `key`.
+fn key(directory: &Path) {
+    let status = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(directory.join("key")).status();
     assert!(status.expect("ssh-keygen runs").success());
-    fs::read_to_string(path).expect("written")
 }
 
 #[test]
@@ -191,7 +188,7 @@ fn interrupt(process: u32) {
 fn ctrl_c_twice_ends_the_scan_with_status_130_and_every_report_is_written() {
     let directory = temporary();
     let path = directory.path();
-    fs::write(path.join("key"), key()).expect("written");
+    key(path);
     // A port that accepts and never speaks.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("bound").port();
@@ -230,9 +227,21 @@ fn the_readme_names_every_reason_verdict_and_option_of_a_scan() {
     for code in fleetscan::model::Why::CODES {
         assert!(readme.contains(&format!("`{code}`")), "{code}");
     }
-    for option in
-        ["-l PATTERN", "-f N", "--host-timeout", "--deadline", "--only", "--skip", "--checks DIR", "--fail-on", "--record DIR"]
-    {
+    for option in [
+        "-l PATTERN",
+        "-f N",
+        "-k",
+        "--password-file FILE",
+        "--password-command COMMAND",
+        "--passphrase-file FILE",
+        "--host-timeout",
+        "--deadline",
+        "--only",
+        "--skip",
+        "--checks DIR",
+        "--fail-on",
+        "--record DIR",
+    ] {
         assert!(readme.contains(option), "{option}");
     }
 }

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use cel::common::ast::{Expr, LiteralValue, operators};
+use cel::common::types::{CelBool, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt};
+use cel::common::value::Val;
+use cel::extractors::This;
 use cel::objects::{Key, Map};
 use cel::{Context, ExecutionError};
+use regex::Regex;
 
 use super::vocabulary::Vocabulary;
 use crate::advisory;
@@ -112,9 +116,9 @@ impl Expression {
     ///
     /// # Errors
     /// What CEL says; the caller finds out whether an unknown fact was the cause.
-    pub(super) fn evaluate(&self, scope: &Scope) -> Result<Value, String> {
-        let value = self.program.execute(&scope.context).map_err(|error| error.to_string())?;
-        from_cel(&value)
+    pub(super) fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, String> {
+        let value = cel::Value::resolve_val(self.program.expression(), &scope.context).map_err(|error| error.to_string())?;
+        from_val(value.as_ref())
     }
 }
 
@@ -166,6 +170,13 @@ impl Reader<'_> {
                 self.read(&select.operand.expr);
             }
             Expr::Call(call) => {
+                // What is wrong with a pattern is said when the pack is read, not on the first host that reaches it.
+                if let ("matches", Some(Expr::Literal(LiteralValue::String(pattern)))) =
+                    (call.func_name.as_str(), call.args.last().map(|pattern| &pattern.expr))
+                    && let Err(fault) = pattern_of(pattern.inner())
+                {
+                    self.faults.push(fault);
+                }
                 if let Some(target) = &call.target {
                     self.read(&target.expr);
                 }
@@ -297,16 +308,37 @@ fn path(expression: &Expr) -> Option<(&str, Vec<Segment<'_>>, Vec<&Expr>)> {
     }
 }
 
+/// Compiled patterns of `matches`, by their text. They come from packs, so there are few; what a check makes up from facts must not fill the memory.
+static PATTERNS: LazyLock<RwLock<HashMap<String, Regex>>> = LazyLock::new(RwLock::default);
+
+/// How many patterns are kept.
+const MOST_PATTERNS: usize = 4096;
+
+fn pattern_of(text: &str) -> Result<Regex, String> {
+    if let Some(known) = PATTERNS.read().unwrap_or_else(PoisonError::into_inner).get(text) {
+        return Ok(known.clone());
+    }
+    let compiled =
+        Regex::new(text).map_err(|error| format!("`{text}` is no regular expression: {}", one_line(&error.to_string())))?;
+    let mut patterns = PATTERNS.write().unwrap_or_else(PoisonError::into_inner);
+    if patterns.len() < MOST_PATTERNS {
+        patterns.insert(text.to_owned(), compiled.clone());
+    }
+    Ok(compiled)
+}
+
 /// CEL's own functions, made once: a context of its own for each host would make them anew.
 static ENVIRONMENT: LazyLock<Arc<cel::Env>> = LazyLock::new(|| Arc::new(cel::Env::stdlib()));
 
 /// The facts of one host and the parameters, as CEL sees them. A fact that is not known is not there, so that touching it is an error and never a value.
-pub(super) struct Scope {
-    context: Context<'static, 'static>,
+///
+/// Texts are lent, not copied: facts are many and most checks look at few of them.
+pub(super) struct Scope<'v> {
+    context: Context<'v, 'v>,
 }
 
-impl Scope {
-    pub(super) fn new(facts: &Facts, params: &BTreeMap<String, Value>, vocabulary: &Vocabulary) -> Self {
+impl<'v> Scope<'v> {
+    pub(super) fn new(facts: &'v Facts, params: &'v BTreeMap<String, Value>, vocabulary: &Vocabulary) -> Self {
         let mut tree = Tree::default();
         for (fact, value) in facts.iter() {
             // A family without a known member is still there, so that the error of CEL names the key.
@@ -316,75 +348,107 @@ impl Scope {
             }
             path.extend(fact.key.as_deref());
             match value {
-                Ok(value) => tree.insert(&path, to_cel(value)),
+                Ok(value) => tree.branch(&path).value = Some(lent(value)),
                 Err(_) => {
                     tree.branch(&path[..path.len() - 1]);
                 }
             }
         }
-        tree.insert(&["params"], to_cel(&Value::Map(params.clone())));
+        tree.branch(&["params"]).value = Some(record(params));
         let mut context = Context::with_env(ENVIRONMENT.clone());
         for (root, node) in tree.children {
-            context.add_variable_from_value(root, node.into_cel());
+            context.add_variable_as_val(root, node.into_val());
         }
         register(&mut context);
         Self { context }
     }
 }
 
+/// A value of CEL.
+type Lent<'v> = Box<dyn Val + 'v>;
+
 /// Facts by the segments of their names.
 #[derive(Default)]
-struct Tree {
-    value: Option<cel::Value>,
-    children: BTreeMap<String, Tree>,
+struct Tree<'v> {
+    value: Option<Lent<'v>>,
+    children: BTreeMap<&'v str, Tree<'v>>,
 }
 
-impl Tree {
-    fn branch(&mut self, path: &[&str]) -> &mut Self {
-        path.iter().fold(self, |node, segment| node.children.entry((*segment).to_owned()).or_default())
+impl<'v> Tree<'v> {
+    fn branch(&mut self, path: &[&'v str]) -> &mut Self {
+        path.iter().fold(self, |node, segment| node.children.entry(*segment).or_default())
     }
 
-    fn insert(&mut self, path: &[&str], value: cel::Value) {
-        self.branch(path).value = Some(value);
-    }
-
-    fn into_cel(self) -> cel::Value {
-        self.value.unwrap_or_else(|| cel_map(self.children.into_iter().map(|(name, node)| (name, node.into_cel()))))
+    fn into_val(self) -> Lent<'v> {
+        self.value.unwrap_or_else(|| {
+            let map: HashMap<CelMapKey<'v>, Lent<'v>> =
+                self.children.into_iter().map(|(name, node)| (CelMapKey::from(name), node.into_val())).collect();
+            Box::new(CelMap::from(map))
+        })
     }
 }
 
-fn cel_map(entries: impl Iterator<Item = (String, cel::Value)>) -> cel::Value {
-    let map: HashMap<Key, cel::Value> = entries.map(|(name, value)| (Key::String(Arc::new(name)), value)).collect();
-    cel::Value::Map(Map { map: Arc::new(map) })
+fn record(map: &BTreeMap<String, Value>) -> Lent<'_> {
+    let map: HashMap<CelMapKey<'_>, Lent<'_>> =
+        map.iter().map(|(name, value)| (CelMapKey::from(name.as_str()), lent(value))).collect();
+    Box::new(CelMap::from(map))
 }
 
-pub(super) fn to_cel(value: &Value) -> cel::Value {
+/// A value of ours as CEL's, its texts lent.
+fn lent(value: &Value) -> Lent<'_> {
+    match value {
+        Value::Null => Box::new(CelNull),
+        Value::Bool(value) => Box::new(CelBool::from(*value)),
+        Value::Int(value) => Box::new(CelInt::from(*value)),
+        Value::String(text) => Box::new(CelString::from(text.as_str())),
+        Value::List(items) => Box::new(CelList::from(items.iter().map(lent).collect::<Vec<_>>())),
+        Value::Map(map) => record(map),
+    }
+}
+
+/// A value that a function of ours gives.
+fn to_cel(value: &Value) -> cel::Value {
     match value {
         Value::Null => cel::Value::Null,
         Value::Bool(value) => cel::Value::Bool(*value),
         Value::Int(value) => cel::Value::Int(*value),
         Value::String(text) => cel::Value::String(Arc::new(text.clone())),
         Value::List(items) => cel::Value::List(Arc::new(items.iter().map(to_cel).collect())),
-        Value::Map(map) => cel_map(map.iter().map(|(name, value)| (name.clone(), to_cel(value)))),
+        Value::Map(map) => {
+            let map = map.iter().map(|(name, value)| (Key::String(Arc::new(name.clone())), to_cel(value))).collect();
+            cel::Value::Map(Map { map: Arc::new(map) })
+        }
+    }
+}
+
+/// The value that an expression gives, or a function of ours is given.
+fn from_val(value: &dyn Val) -> Result<Value, String> {
+    if let Some(value) = value.downcast_ref::<CelBool>() {
+        Ok(Value::Bool(*value.inner()))
+    } else if let Some(text) = value.downcast_ref::<CelString<'_>>() {
+        Ok(Value::String(text.inner().to_owned()))
+    } else if let Some(value) = value.downcast_ref::<CelInt>() {
+        Ok(Value::Int(*value.inner()))
+    } else if let Some(list) = value.downcast_ref::<CelList<'_>>() {
+        Ok(Value::List(list.inner().iter().map(|item| from_val(item.as_ref())).collect::<Result<_, _>>()?))
+    } else if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
+        let entry = |(key, value): (&CelMapKey<'_>, &Lent<'_>)| match from_val(key.inner())? {
+            Value::String(name) => Ok((name, from_val(value.as_ref())?)),
+            other => Ok((other.to_string(), from_val(value.as_ref())?)),
+        };
+        Ok(Value::Map(map.inner().iter().map(entry).collect::<Result<_, String>>()?))
+    } else if let Some(value) = value.downcast_ref::<CelUInt>() {
+        Ok(Value::Int(i64::try_from(*value.inner()).map_err(|_| format!("{} is too large", value.inner()))?))
+    } else if value.downcast_ref::<CelNull>().is_some() {
+        Ok(Value::Null)
+    } else {
+        Err(format!("the expression gives {value:?}, which is not a value of a fact"))
     }
 }
 
 fn from_cel(value: &cel::Value) -> Result<Value, String> {
-    Ok(match value {
-        cel::Value::Null => Value::Null,
-        cel::Value::Bool(value) => Value::Bool(*value),
-        cel::Value::Int(value) => Value::Int(*value),
-        cel::Value::UInt(value) => Value::Int(i64::try_from(*value).map_err(|_| format!("{value} is too large"))?),
-        cel::Value::String(text) => Value::String(text.as_str().to_owned()),
-        cel::Value::List(items) => Value::List(items.iter().map(from_cel).collect::<Result<_, _>>()?),
-        cel::Value::Map(map) => Value::Map(
-            map.map
-                .iter()
-                .map(|(key, value)| Ok((key.to_string(), from_cel(value)?)))
-                .collect::<Result<BTreeMap<_, _>, String>>()?,
-        ),
-        other => return Err(format!("the expression gives {other:?}, which is not a value of a fact")),
-    })
+    let value = Lent::try_from(value.clone()).map_err(|error| error.to_string())?;
+    from_val(value.as_ref())
 }
 
 fn advisory_value(advisory: &advisory::Match) -> Value {
@@ -403,7 +467,7 @@ fn advisory_value(advisory: &advisory::Match) -> Value {
 }
 
 /// Adds our functions. None of their names is CEL's, so adding cannot fail; a test calls each.
-fn register(context: &mut Context<'static, 'static>) {
+fn register(context: &mut Context<'_, '_>) {
     let added = [
         context.add_function("mode_within", |mode: Arc<String>, within: Arc<String>| -> Result<bool, ExecutionError> {
             let bits = |text: &str| {
@@ -417,6 +481,10 @@ fn register(context: &mut Context<'static, 'static>) {
             let address: std::net::IpAddr = address.parse().map_err(|_| fault("not an IP address"))?;
             let network: ipnet::IpNet = network.parse().map_err(|_| fault("not a network"))?;
             Ok(network.contains(&address))
+        }),
+        context.add_function("matches", |This(text): This<Arc<String>>, pattern: Arc<String>| -> Result<bool, ExecutionError> {
+            let pattern = pattern_of(&pattern).map_err(|fault| ExecutionError::function_error("matches", fault))?;
+            Ok(pattern.is_match(&text))
         }),
         context.add_function(
             "join",

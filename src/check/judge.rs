@@ -57,14 +57,14 @@ impl CheckSet {
         faults
     }
 
-    fn judge_one(&self, check: &Check, facts: &Facts, scope: &Scope) -> Finding {
+    fn judge_one(&self, check: &Check, facts: &Facts, scope: &Scope<'_>) -> Finding {
         let (verdict, evidence) =
             self.decide(check, facts, scope).unwrap_or_else(|(why, evidence)| (Verdict::Unknown(why), evidence));
         debug_assert!(!evidence.is_empty(), "{} without evidence", check.info.id);
         Finding { check: check.info.id.clone(), verdict, evidence }
     }
 
-    fn decide(&self, check: &Check, facts: &Facts, scope: &Scope) -> Result<(Verdict, Vec<Evidence>), (Why, Vec<Evidence>)> {
+    fn decide(&self, check: &Check, facts: &Facts, scope: &Scope<'_>) -> Result<(Verdict, Vec<Evidence>), (Why, Vec<Evidence>)> {
         if let Some(applies) = &check.applies {
             match self.evaluate(applies, facts, scope)? {
                 Value::Bool(true) => {}
@@ -94,7 +94,7 @@ impl CheckSet {
         Ok((Verdict::Pass, self.looked_at(check.expressions(), facts)))
     }
 
-    fn list(&self, expression: &Expression, facts: &Facts, scope: &Scope) -> Result<Vec<Value>, (Why, Vec<Evidence>)> {
+    fn list(&self, expression: &Expression, facts: &Facts, scope: &Scope<'_>) -> Result<Vec<Value>, (Why, Vec<Evidence>)> {
         match self.evaluate(expression, facts, scope)? {
             Value::List(items) => Ok(items),
             other => Err(self.not_a("a list", &other)),
@@ -102,7 +102,7 @@ impl CheckSet {
     }
 
     /// The value of an expression, or why a fact that it needs is not known.
-    fn evaluate(&self, expression: &Expression, facts: &Facts, scope: &Scope) -> Result<Value, (Why, Vec<Evidence>)> {
+    fn evaluate(&self, expression: &Expression, facts: &Facts, scope: &Scope<'_>) -> Result<Value, (Why, Vec<Evidence>)> {
         expression.evaluate(scope).map_err(|error| {
             let unknown: Vec<(&FactRef, Why)> =
                 expression.facts().iter().filter_map(|fact| Some((fact, why_unknown(facts, fact)?))).collect();
@@ -297,6 +297,7 @@ mod tests {
             (format!("  expect: users[0].nmae == 'x'\n{EXAMPLES}"), "has no field `nmae`"),
             (format!("  expect: frobnicate(sysctl['x'])\n{EXAMPLES}"), "there is no function `frobnicate`"),
             (format!("  expect: sysctl['x'] ==\n{EXAMPLES}"), "expect: "),
+            (format!("  expect: sysctl['x'].matches('(')\n{EXAMPLES}"), "`(` is no regular expression"),
             (format!("  expect: 'true'\n  violations: '[]'\n{EXAMPLES}"), "exactly one of"),
             (
                 "  expect: sysctl['x'] == '0'\n  examples: {pass: {sysctl: {x: '0'}}}\n".to_owned(),

@@ -9,7 +9,6 @@ use super::args::CheckArgs;
 use super::error::Error;
 use super::output::OutputArgs;
 use super::{ExitStatus, warn};
-use crate::command::Become;
 use crate::journal::Journal;
 use crate::model::{FleetReport, Status};
 use crate::probe::{Plan, Recorded, Transcript, plan, read_record};
@@ -40,12 +39,12 @@ impl ReplayArgs {
         hosts.sort_by(|(a, _), (b, _)| (a.position, &a.name).cmp(&(b.position, &b.name)));
         let started = hosts.iter().map(|(host, _)| host.scanned_at.clone()).min().unwrap_or_else(scan::now);
         let mut report = FleetReport::new(checks.infos(), started);
+        report.rules = scan::rules(&checks);
         for (index, (host, answers)) in hosts.into_iter().enumerate() {
             let mut row = host.row();
             row.index = index;
             if matches!(row.outcome.status, Status::Scanned | Status::Partial) {
-                let with = if host.sudo { Become::Sudo } else { Become::No };
-                scan::judge(&mut row, &checks, &plan, &answers, with);
+                scan::judge(&mut row, &checks, &plan, &answers, host.sudo);
             }
             journal.append(&row).map_err(|error| Error::because("the journal takes no more", error))?;
             report.add(&row);

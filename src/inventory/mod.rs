@@ -306,6 +306,14 @@ fn with_hosts<'a>(troubles: impl Iterator<Item = (Problem, &'a str)>) -> Vec<Pro
         .collect()
 }
 
+/// Splits text into words as Ansible splits the options for ssh that it is given.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn split_words(text: &str) -> Result<Vec<String>, String> {
+    words::arguments(text).map_err(|complaint| complaint.message)
+}
+
 /// Reads all sources into one inventory, with the `group_vars` and `host_vars` that stand next to them, and those of the current directory,
 /// which Ansible takes for that of the playbooks.
 ///

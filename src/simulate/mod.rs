@@ -3,6 +3,7 @@
 //! The hosts are real SSH servers as far as the scanner can tell: each has an address of its own on loopback and a host key of its own, does the whole key
 //! exchange and public key login, and answers the probe script with what a recorded host answered. Some misbehave on purpose.
 
+mod door;
 mod server;
 
 use std::fmt;
@@ -15,6 +16,8 @@ use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::{PrivateKey, PublicKey};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+pub use door::{Door, Proof, Question};
 
 use crate::probe::Transcript;
 
@@ -41,6 +44,8 @@ pub enum Behaviour {
     CutOff(Arc<Transcript>),
     /// Runs something else than the script, as a forced command does.
     ForcedCommand,
+    /// Answers as a recorded host did, to a login that shows more or something else than the key.
+    Guarded(Door, Arc<Transcript>),
 }
 
 /// The name alone: a recorded host is too long to read.
@@ -57,6 +62,7 @@ impl fmt::Debug for Behaviour {
             Self::Flood => "Flood",
             Self::CutOff(_) => "CutOff",
             Self::ForcedCommand => "ForcedCommand",
+            Self::Guarded(..) => "Guarded",
         })
     }
 }

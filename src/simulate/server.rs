@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::{PrivateKey, PublicKey};
-use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session, VerifiedPublicKey};
+use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Response, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, Disconnect, MethodKind, MethodSet};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Behaviour;
+use super::door::Visit;
 use crate::probe::replayed;
 
 /// The longest script a simulated host takes, in bytes.
@@ -17,8 +18,12 @@ const LONGEST_SCRIPT: usize = 1 << 20;
 
 /// Accepts connections for ever.
 pub(super) async fn serve(listener: TcpListener, key: PrivateKey, allowed: Arc<PublicKey>, behaviour: Behaviour) {
+    let methods = match &behaviour {
+        Behaviour::Guarded(door, _) => Visit::new(door.clone()).methods(),
+        _ => MethodSet::from(&[MethodKind::PublicKey][..]),
+    };
     let config = Arc::new(Config {
-        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
+        methods,
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: vec![key],
@@ -49,7 +54,11 @@ async fn converse(mut stream: TcpStream, config: Arc<Config>, allowed: Arc<Publi
             let _ = stream.shutdown().await;
         }
         behaviour => {
-            let host = Host { allowed, behaviour, script: Vec::new() };
+            let visit = match &behaviour {
+                Behaviour::Guarded(door, _) => Some(Visit::new(door.clone())),
+                _ => None,
+            };
+            let host = Host { allowed, behaviour, visit, script: Vec::new(), answered: false };
             if let Ok(session) = russh::server::run_stream(config, stream, host).await {
                 let _ = session.await;
             }
@@ -60,7 +69,10 @@ async fn converse(mut stream: TcpStream, config: Arc<Config>, allowed: Arc<Publi
 struct Host {
     allowed: Arc<PublicKey>,
     behaviour: Behaviour,
+    /// How far this login has come at a guarded host.
+    visit: Option<Visit>,
     script: Vec<u8>,
+    answered: bool,
 }
 
 impl Handler for Host {
@@ -68,7 +80,28 @@ impl Handler for Host {
 
     async fn auth_publickey(&mut self, _: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
         let welcome = !matches!(self.behaviour, Behaviour::Deny) && key.public_key.key_data() == self.allowed.key_data();
-        Ok(if welcome { Auth::Accept } else { Auth::reject() })
+        Ok(match &mut self.visit {
+            Some(visit) => visit.key(welcome),
+            None if welcome => Auth::Accept,
+            None => Auth::reject(),
+        })
+    }
+
+    async fn auth_none(&mut self, _: &str) -> Result<Auth, Self::Error> {
+        Ok(self.visit.as_mut().map_or_else(Auth::reject, Visit::none))
+    }
+
+    async fn auth_password(&mut self, _: &str, password: &str) -> Result<Auth, Self::Error> {
+        Ok(self.visit.as_mut().map_or_else(Auth::reject, |visit| visit.password(password)))
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        _: &str,
+        _: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        Ok(self.visit.as_mut().map_or_else(Auth::reject, |visit| visit.questions(response)))
     }
 
     async fn channel_open_session(
@@ -85,14 +118,25 @@ impl Handler for Host {
         session.channel_success(channel)
     }
 
-    async fn data(&mut self, _: ChannelId, data: &[u8], _: &mut Session) -> Result<(), Self::Error> {
+    async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
         if self.script.len() + data.len() <= LONGEST_SCRIPT {
             self.script.extend_from_slice(data);
         }
-        Ok(())
+        // A scanner with a password holds its end open, and the last line of a script ends the shell that reads it.
+        if self.script.ends_with(b"; exit 0\n") { self.answer(channel, session) } else { Ok(()) }
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+        self.answer(channel, session)
+    }
+}
+
+impl Host {
+    /// Answers the script, once.
+    fn answer(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
+        if std::mem::replace(&mut self.answered, true) {
+            return Ok(());
+        }
         let script = String::from_utf8_lossy(&self.script).into_owned();
         match &self.behaviour {
             Behaviour::Stall => return Ok(()),
@@ -104,7 +148,10 @@ impl Handler for Host {
             Behaviour::ForcedCommand => {
                 session.data(channel, b"This account is only for backups.\n".to_vec())?;
             }
-            Behaviour::Replay(answers) | Behaviour::ChangedKey(answers) | Behaviour::CutOff(answers) => {
+            Behaviour::Replay(answers)
+            | Behaviour::ChangedKey(answers)
+            | Behaviour::CutOff(answers)
+            | Behaviour::Guarded(_, answers) => {
                 let Some((mut stdout, stderr)) = replayed(&script, answers) else {
                     session.exit_status_request(channel, 127)?;
                     return session.close(channel);

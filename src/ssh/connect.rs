@@ -1,30 +1,29 @@
-//! From a name to an encrypted connection with a host that is the one we know.
+//! From a name to an encrypted connection with a host that is the one we know, and to a login on it.
 
-use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
-use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use russh::client::{Config, Handle};
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
-use russh::{Preferred, cipher, kex, mac};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot};
+use russh::{AlgorithmKind, Preferred};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use super::algorithms::legacy_among;
 use super::gatekeeper::{Broken, Gatekeeper, Lost, explain};
-use super::known_hosts::Known;
-use super::{Engine, Limits, Target};
-use crate::model::{Failure, Reason};
+use super::host_keys::Expected;
+use super::jump::Refusals;
+use super::wire::{Carrier, Heard, Lifeline, Wire};
+use super::witness::Witness;
+use super::{Engine, Limits, Method, Route, Target, proxy};
+use crate::model::{Failure, KeyTrust, Reason};
+use crate::ssh_config::Family;
 
 /// Names being resolved at once: `getaddrinfo` holds a thread for as long as it likes, and can't be cancelled.
 static RESOLVING: Semaphore = Semaphore::const_new(32);
@@ -38,163 +37,141 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// Addresses of one host that are tried.
 const ADDRESSES: usize = 8;
 
-/// How much of what a server says first is kept to tell what it is: RFC 4253 allows lines before the version.
-const HEARD: usize = 4096;
+/// The pause before a host that turned us away is asked again; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Best first. The elliptic curves of NIST are for hosts in FIPS mode; the groups, slow as they are, for those that have nothing else. No SHA-1.
-const KEX: &[kex::Name] = &[
-    kex::MLKEM768X25519_SHA256,
-    kex::CURVE25519,
-    kex::CURVE25519_PRE_RFC_8731,
-    kex::ECDH_SHA2_NISTP256,
-    kex::ECDH_SHA2_NISTP384,
-    kex::ECDH_SHA2_NISTP521,
-    kex::DH_G14_SHA256,
-    kex::DH_G16_SHA512,
-    kex::EXTENSION_SUPPORT_AS_CLIENT,
-    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
-];
-
-const CIPHERS: &[cipher::Name] =
-    &[cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305, cipher::AES_256_CTR, cipher::AES_128_CTR];
-
-const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512];
-
-/// Host keys of all kinds that are safe, best first; RSA with SHA-2 only.
-const HOST_KEYS: [Algorithm; 6] = [
-    Algorithm::Ed25519,
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
-    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-];
-
-/// The kinds of the known keys first, or a server shows its best key, which may be one that nobody knows.
-fn host_key_order(known: &Known) -> Vec<Algorithm> {
-    let known = known.algorithms();
-    let is_known = |algorithm: &Algorithm| match algorithm {
-        Algorithm::Rsa { .. } => known.contains(&"ssh-rsa"),
-        other => known.contains(&other.as_str()),
-    };
-    let (mut first, rest): (Vec<_>, Vec<_>) = HOST_KEYS.into_iter().partition(is_known);
-    first.extend(rest);
-    first
-}
-
-fn config(known: &Known, limits: &Limits) -> Config {
+fn config(target: &Target, expected: &Expected, limits: &Limits) -> Config {
+    let Target { algorithms, .. } = target;
+    let alive = target.alive_interval.unwrap_or(Duration::from_secs(15));
     Config {
         window_size: 1 << 20,
         maximum_packet_size: 32 << 10,
         // Messages of one channel that may wait for us: at most 512 KiB a host.
         channel_buffer_size: 16,
         preferred: Preferred {
-            kex: Cow::Borrowed(KEX),
-            key: Cow::Owned(host_key_order(known)),
-            cipher: Cow::Borrowed(CIPHERS),
-            mac: Cow::Borrowed(MACS),
-            ..Preferred::DEFAULT
+            host_key_certificates: expected.host_certificates(algorithms).into(),
+            ..algorithms.preferred(expected.host_keys(algorithms))
         },
         // Only a backstop: every phase has its own limit, and the stream ends with its owner.
         inactivity_timeout: Some(limits.run.max(limits.agent).max(limits.auth) + Duration::from_secs(10)),
-        keepalive_interval: Some(Duration::from_secs(15)),
-        keepalive_max: 3,
+        keepalive_interval: Some(alive).filter(|alive| !alive.is_zero()),
+        keepalive_max: target.alive_count.map_or(3, |count| usize::try_from(count).unwrap_or(usize::MAX)),
         ..Config::default()
     }
 }
 
-/// Holds a connection open. Dropped, it ends the stream, and with it russh's task and the socket, whatever the peer does.
-///
-/// Without it, giving up on a peer that hangs in the key exchange would leave both behind for ever.
-#[derive(Debug)]
-pub(super) struct Lifeline {
-    _held: oneshot::Sender<Infallible>,
-}
-
-/// What a server said first.
-type Heard = Arc<Mutex<Vec<u8>>>;
-
-/// The socket, until its [`Lifeline`] is dropped.
-struct Wire {
-    socket: TcpStream,
-    line: oneshot::Receiver<Infallible>,
-    cut: bool,
-    heard: Heard,
-}
-
-impl Wire {
-    fn new(socket: TcpStream) -> (Self, Lifeline, Heard) {
-        let (held, line) = oneshot::channel();
-        let heard = Heard::default();
-        (Self { socket, line, cut: false, heard: Arc::clone(&heard) }, Lifeline { _held: held }, heard)
-    }
-
-    /// Whether the owner is gone. Asks to be woken when that happens.
-    fn is_cut(&mut self, context: &mut Context<'_>) -> bool {
-        self.cut = self.cut || Pin::new(&mut self.line).poll(context).is_ready();
-        self.cut
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.is_cut(context) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        let before = buffer.filled().len();
-        let result = Pin::new(&mut self.socket).poll_read(context, buffer);
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = buffer.filled().get(before..).unwrap_or_default();
-        let room = HEARD.saturating_sub(heard.len()).min(new.len());
-        heard.extend(new.iter().take(room));
-        result
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.is_cut(context) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        Pin::new(&mut self.socket).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
-    }
-
-    /// Never fails: russh would take that, after a reset, for a reason not to say why the connection was lost.
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context).map(|_| Ok(()))
-    }
-}
-
-/// An encrypted connection to the host we know, nobody logged in.
+/// An encrypted connection to the host we know.
 pub(super) struct Link {
     pub(super) handle: Handle<Gatekeeper>,
     pub(super) lifeline: Lifeline,
     pub(super) lost: Lost,
+    /// Why it opened no channel.
+    pub(super) refusals: Refusals,
 }
 
-/// Connects. A connection that is reset before the login is tried once more: that is how a server drops one that is too many (`MaxStartups`).
-pub(super) async fn open(target: &Target, engine: &Engine) -> Result<Link, Failure> {
-    let known = engine.host_keys.lookup(target);
-    match open_once(target, &known, &engine.limits).await {
-        Err(failure) if failure.reason == Reason::ConnectionReset => {
-            let jitter = RandomState::new().build_hasher().finish() % 1000;
-            sleep(Duration::from_millis(500 + jitter)).await;
-            open_once(target, &known, &engine.limits).await
-        }
-        other => other,
+impl std::fmt::Debug for Link {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Link").field("closed", &self.handle.is_closed()).finish_non_exhaustive()
     }
 }
 
-async fn open_once(target: &Target, known: &Known, limits: &Limits) -> Result<Link, Failure> {
-    let addresses = resolve(target, limits).await?;
-    let socket = dial(&addresses, limits).await?;
-    // A lost packet of 40 ms a round trip is what Nagle's algorithm costs here.
-    let _ = socket.set_nodelay(true);
-    // A server speaks first, so waiting for that is free; what follows is computation, and is let in by number.
+/// Connects and logs in.
+///
+/// Dropping the future, at any point, closes the connection and frees all that belongs to it.
+///
+/// # Errors
+/// The [`Failure`] of the phase that failed: everything from [`Reason::NameNotResolved`] to [`Reason::AuthTimeout`].
+pub(super) async fn login(target: &Target, engine: &Engine, witness: &Witness) -> Result<Link, Failure> {
+    let Engine { credentials, limits, .. } = engine;
+    credentials.prepare(target).await?;
+    let expected = engine.host_keys.expect(target).await;
+    let mut link = open(target, engine, &expected, witness).await?;
+    let trusted = !matches!(witness.key().map(|key| key.how), Some(KeyTrust::Changed | KeyTrust::Revoked));
+    if trusted {
+        credentials.login(&mut link.handle, &link.lost, target, limits).await?;
+    } else {
+        // Let in all the same, as `StrictHostKeyChecking no` has it for `ssh`: and as there, whoever answers in place of the host learns no password.
+        let mut wary = target.clone();
+        wary.login.methods.retain(|method| *method == Method::PublicKey);
+        credentials.login(&mut link.handle, &link.lost, &wary, limits).await.map_err(|failure| {
+            let detail = format!("{}; its host key is not to be trusted, so no password would be sent", failure.detail);
+            Failure { detail, ..failure }
+        })?;
+    }
+    Ok(link)
+}
+
+/// Connects. A connection that is turned away or reset before the login is tried again, a little later each time, as long as [`Limits::retry`] allows: that is
+/// how a server drops one that is too many (`MaxStartups`).
+pub(super) async fn open(target: &Target, engine: &Engine, expected: &Expected, witness: &Witness) -> Result<Link, Failure> {
+    let began = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    let mut attempt = 1;
+    loop {
+        let failure = match open_once(target, expected, engine, witness).await {
+            Ok(link) => return Ok(link),
+            Err(failure) => failure,
+        };
+        let turned_away = matches!(failure.reason, Reason::ConnectionReset | Reason::TooManyConnections);
+        // `ConnectionAttempts` is about connections that don't come about at all.
+        let again = attempt < target.attempts && failure.reason.status() == crate::model::Status::Unreachable;
+        // One that is merely reset is given a second chance, one that says that it is full as many as there is time for.
+        let patient = failure.reason == Reason::TooManyConnections || attempt < 3;
+        let in_time = began.elapsed() + pause < engine.limits.retry;
+        if !(again || turned_away && patient && in_time) {
+            return Err(failure);
+        }
+        // Up to half of it by chance, or all that were turned away would come back together.
+        let jitter = RandomState::new().build_hasher().finish() % 500;
+        sleep(pause / 2 + pause.mul_f64(f64::from(u32::try_from(jitter).unwrap_or(0)) / 1000.0)).await;
+        pause *= 2;
+        attempt += 1;
+    }
+}
+
+async fn open_once(target: &Target, expected: &Expected, engine: &Engine, witness: &Witness) -> Result<Link, Failure> {
+    let limits = Limits {
+        connect: target.connect_timeout.unwrap_or(engine.limits.connect),
+        handshake: target.connect_timeout.unwrap_or(engine.limits.handshake),
+        ..engine.limits
+    };
+    // What is dialled from elsewhere has no address that we know better.
+    witness.reached(format!("{}:{}", target.address, target.port));
+    match &target.route {
+        Route::Direct => {
+            let addresses = resolve(target, &limits).await?;
+            let socket = dial(target, &addresses, &limits).await?;
+            // A lost packet of 40 ms a round trip is what Nagle's algorithm costs here.
+            let _ = socket.set_nodelay(true);
+            if let Ok(peer) = socket.peer_addr() {
+                witness.reached(peer.to_string());
+            }
+            shake_hands(target, expected, &limits, engine, witness, Box::new(socket)).await
+        }
+        Route::Jump(jump) => {
+            let tunnel = engine.jumps.tunnel(jump, &target.address, target.port, engine, limits.connect).await?;
+            shake_hands(target, expected, &limits, engine, witness, Box::new(tunnel)).await
+        }
+        Route::Command(command) => {
+            let (streams, said) = proxy::start(command)?;
+            match shake_hands(target, expected, &limits, engine, witness, Box::new(streams)).await {
+                Err(failure) => Err(proxy::explained(failure, command, &said).await),
+                link => link,
+            }
+        }
+    }
+}
+
+/// The key exchange, over whatever carries it.
+async fn shake_hands(
+    target: &Target,
+    expected: &Expected,
+    limits: &Limits,
+    engine: &Engine,
+    witness: &Witness,
+    carrier: Box<dyn Carrier>,
+) -> Result<Link, Failure> {
+    let (mut wire, lifeline, heard) = Wire::new(carrier);
     let silent = |_| {
         let waited = limits.handshake.as_secs_f32();
         Failure::new(
@@ -202,15 +179,20 @@ async fn open_once(target: &Target, known: &Known, limits: &Limits) -> Result<Li
             format!("port {} accepted the connection and said nothing for {waited} s", target.port),
         )
     };
-    let _ = timeout(limits.handshake, socket.readable()).await.map_err(silent)?;
+    timeout(limits.handshake, wire.listen()).await.map_err(silent)?;
     let _turn = HANDSHAKES.acquire().await;
-    let (wire, lifeline, heard) = Wire::new(socket);
-    let lost = Lost::default();
-    let gatekeeper = Gatekeeper::new(known.clone(), lost.clone());
-    match timeout(limits.handshake, russh::client::connect_stream(Arc::new(config(known, limits)), wire, gatekeeper)).await {
-        Ok(Ok(handle)) => Ok(Link { handle, lifeline, lost }),
+    let (lost, refusals) = (Lost::default(), Refusals::default());
+    let gatekeeper = Gatekeeper::new(expected.clone(), witness.clone(), lost.clone(), refusals.clone());
+    let config = Arc::new(config(target, expected, &engine.limits));
+    match timeout(limits.handshake, russh::client::connect_stream(config, wire, gatekeeper)).await {
+        Ok(Ok(handle)) => Ok(Link { handle, lifeline, lost, refusals }),
         Ok(Err(Broken::HostKey(failure))) => Err(failure),
-        Ok(Err(Broken::Protocol(error))) => Err(broken(&error, &heard)),
+        Ok(Err(Broken::Protocol(error))) => {
+            if let russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, .. } = &error {
+                witness.saw_none();
+            }
+            Err(broken(&error, &heard))
+        }
         Err(_) => Err(too_slow(&heard, limits)),
     }
 }
@@ -226,27 +208,54 @@ async fn resolve(target: &Target, limits: &Limits) -> Result<Vec<SocketAddr>, Fa
     match timeout(limits.resolve, tokio::net::lookup_host((address.as_str(), *port))).await {
         Ok(Ok(found)) => {
             let mut addresses: Vec<SocketAddr> = Vec::new();
-            for address in found.take(ADDRESSES) {
-                if !addresses.contains(&address) {
+            for address in found {
+                if !addresses.contains(&address) && is_of(target.family, &address) {
                     addresses.push(address);
                 }
             }
-            if addresses.is_empty() { Err(unresolved("the answer is empty".to_owned())) } else { Ok(addresses) }
+            addresses.truncate(ADDRESSES);
+            match (addresses.is_empty(), target.family) {
+                (false, _) => Ok(addresses),
+                (true, Family::Any) => Err(unresolved("the answer is empty".to_owned())),
+                (true, Family::Inet) => Err(unresolved("it has none of IPv4, and `AddressFamily inet` asks for one".to_owned())),
+                (true, Family::Inet6) => {
+                    Err(unresolved("it has none of IPv6, and `AddressFamily inet6` asks for one".to_owned()))
+                }
+            }
         }
         Ok(Err(error)) => Err(unresolved(error.to_string())),
         Err(_) => Err(unresolved(format!("no answer in {} s", limits.resolve.as_secs_f32()))),
     }
 }
 
+fn is_of(family: Family, address: &SocketAddr) -> bool {
+    match family {
+        Family::Any => true,
+        Family::Inet => address.is_ipv4(),
+        Family::Inet6 => address.is_ipv6(),
+    }
+}
+
+/// A TCP connection, from the address of this machine that the configuration names, if it names one.
+async fn connect(address: SocketAddr, from: Option<&str>) -> io::Result<TcpStream> {
+    let Some(from) = from else { return TcpStream::connect(address).await };
+    let invalid = |_| io::Error::new(io::ErrorKind::InvalidInput, format!("`BindAddress {from}` is not an address"));
+    let from: IpAddr = from.parse().map_err(invalid)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.connect(address).await
+}
+
 /// Connects to the first address that answers: each is given a head start over the next, and a failure starts the next at once.
-async fn dial(addresses: &[SocketAddr], limits: &Limits) -> Result<TcpStream, Failure> {
+async fn dial(target: &Target, addresses: &[SocketAddr], limits: &Limits) -> Result<TcpStream, Failure> {
     let mut failure: Option<Failure> = None;
+    let from = target.bind_address.as_deref();
     let race = async {
         let mut waiting = addresses.iter();
         let mut running = FuturesUnordered::new();
         loop {
             match waiting.next() {
-                Some(address) => running.push(async move { (address, TcpStream::connect(address).await) }),
+                Some(address) => running.push(async move { (address, connect(*address, from).await) }),
                 None if running.is_empty() => return None,
                 None => {}
             }
@@ -296,18 +305,9 @@ fn unconnected(address: SocketAddr, error: &io::Error) -> Failure {
     Failure::new(reason, format!("{address}: {error}"))
 }
 
-/// What a server said before its version, or instead of it; and whether the version came.
-fn first_words(heard: &Heard) -> (bool, String) {
-    let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut lines = heard.split(|byte| *byte == b'\n');
-    let spoke = lines.clone().any(|line| line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-"));
-    let first = lines.next().unwrap_or_default();
-    (spoke, String::from_utf8_lossy(first.get(..80).unwrap_or(first)).trim().to_owned())
-}
-
 fn too_slow(heard: &Heard, limits: &Limits) -> Failure {
     let waited = limits.handshake.as_secs_f32();
-    match first_words(heard) {
+    match heard.first_words() {
         (true, version) => {
             Failure::new(Reason::HandshakeTimeout, format!("`{version}` did not finish the key exchange in {waited} s"))
         }
@@ -316,14 +316,25 @@ fn too_slow(heard: &Heard, limits: &Limits) -> Failure {
 }
 
 fn broken(error: &russh::Error, heard: &Heard) -> Failure {
-    let (spoke, words) = first_words(heard);
+    let (spoke, words) = heard.first_words();
+    if let russh::Error::NoCommonAlgo { kind, theirs, .. } = error
+        && let legacy = legacy_among(theirs)
+        && !legacy.is_empty()
+    {
+        let kind = format!("{kind:?}").to_lowercase();
+        let detail = format!(
+            "`{words}`: of {kind} algorithms the host has only such as are no longer safe: {}; `--legacy-algorithms` allows them",
+            legacy.join(", ")
+        );
+        return Failure::new(Reason::LegacyAlgorithms, detail);
+    }
     let what = explain(error);
     let ended = matches!(error, russh::Error::IO(_) | russh::Error::Disconnect | russh::Error::HUP);
-    // What sshd says to a client that is one too many.
+    // What sshd says to a client that is one too many, or whose address it has shut out for a while.
     let turned_away = words.contains("MaxStartups") || words.starts_with("Not allowed at this time");
     match (spoke, ended) {
         (false, true) if words.is_empty() => Failure::new(Reason::ConnectionReset, format!("{what} before it said anything")),
-        (false, _) if turned_away => Failure::new(Reason::ConnectionReset, format!("the host said `{words}`")),
+        (false, _) if turned_away => Failure::new(Reason::TooManyConnections, format!("the host said `{words}`")),
         (false, _) => Failure::new(Reason::NotSsh, format!("what answers is not SSH: it said `{words}`")),
         (true, true) => Failure::new(Reason::ConnectionReset, format!("`{words}`: {what} during the key exchange")),
         (true, false) => Failure::new(Reason::HandshakeFailed, format!("`{words}`: {what}")),

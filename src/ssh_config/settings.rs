@@ -68,15 +68,15 @@ pub struct Hop {
 /// Everything that the configuration says of one host, tokens and `~` expanded. `None` and empty lists: the configuration says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
-    /// `HostName`, else the name that was asked for.
+    /// `HostName`, else the name that was asked for: names in lower case, addresses in their usual form.
     pub host_name: String,
     /// `Port`.
     pub port: Option<u16>,
     /// `User`.
     pub user: Option<String>,
-    /// `IdentityFile`, all of them in order; `none` leaves the list empty and sets [`Self::no_identity_files`].
+    /// `IdentityFile`, all of them in order, without `none`.
     pub identity_files: Vec<PathBuf>,
-    /// `IdentityFile none`.
+    /// `IdentityFile none` and no other one: not even the usual files count.
     pub no_identity_files: bool,
     /// `CertificateFile`, all of them in order.
     pub certificate_files: Vec<PathBuf>,
@@ -96,9 +96,9 @@ pub struct Settings {
     pub host_key_checking: Option<HostKeyChecking>,
     /// `ProxyJump`, the first hop first.
     pub proxy_jump: Vec<Hop>,
-    /// `ProxyCommand`. Never set together with [`Self::proxy_jump`].
+    /// `ProxyCommand`, for `/bin/sh -c`; `ssh` puts `exec` before it. Never set together with [`Self::proxy_jump`].
     pub proxy_command: Option<String>,
-    /// `ConnectTimeout`.
+    /// `ConnectTimeout`; `none` and 0 say nothing.
     pub connect_timeout: Option<Duration>,
     /// `ConnectionAttempts`.
     pub connection_attempts: Option<u32>,
@@ -130,4 +130,6 @@ pub struct Settings {
     pub password_authentication: Option<bool>,
     /// `KbdInteractiveAuthentication`.
     pub kbd_interactive_authentication: Option<bool>,
+    /// `RequiredRSASize`, in bits: shorter RSA keys count neither for hosts nor for users.
+    pub required_rsa_size: Option<u32>,
 }

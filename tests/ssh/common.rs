@@ -52,6 +52,15 @@ pub(crate) fn public(key: &Path) -> String {
     line.split(' ').take(2).collect::<Vec<_>>().join(" ").trim().to_owned()
 }
 
+/// The password of the accounts of [`Server::with_accounts`].
+pub(crate) const PASSWORD: &str = "sesame opens";
+
+/// A program of this text. It is written by another process: one that this process holds open, if only in a child that another test starts, can't be run.
+pub(crate) fn executable(path: &Path, text: &str) {
+    let mut writer = Command::new("sh");
+    output(writer.args(["-c", r#"printf '%s' "$2" > "$1" && chmod 700 "$1""#, "sh"]).arg(path).arg(text));
+}
+
 /// A port of loopback with something behind it, one thread for all its connections.
 pub(crate) struct Port {
     pub(crate) number: u16,
@@ -141,6 +150,53 @@ impl Server {
         Self::serving(command, directory, host_key, user_key)
     }
 
+    /// OpenSSH with PAM and accounts of its own, in a mount namespace where other files lie over `/etc/passwd`, `/etc/shadow` and `/etc/pam.d/sshd`: nothing of
+    /// this machine changes. Their password is [`PASSWORD`], `user_key` logs them in, and of the last two one must change its password and one is no longer let in.
+    pub(crate) fn with_accounts(lines: &str) -> Self {
+        assert_eq!(user(), "root", "this test gives sshd accounts of its own, and only root can do that: run it as root");
+        let sshd = program("sshd", "openssh-server");
+        fs::create_dir_all("/run/sshd").expect("the directory sshd insists on");
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name);
+        // The accounts read the keys themselves.
+        output(Command::new("chmod").arg("755").arg(directory.path()));
+        let host_key = keygen(directory.path(), "host", "ed25519", "");
+        let user_key = keygen(directory.path(), "user", "ed25519", "");
+        let hash = output(Command::new(program("openssl", "openssl")).args(["passwd", "-6", PASSWORD]));
+        let hash = hash.trim();
+        let (mut passwd, mut shadow) =
+            (fs::read_to_string("/etc/passwd").expect("/etc/passwd"), fs::read_to_string("/etc/shadow").expect("/etc/shadow"));
+        for (name, uid, changed, closed) in
+            [("alice", 64_201, 19_000, ""), ("expired", 64_202, 0, ""), ("closed", 64_203, 19_000, "1")]
+        {
+            passwd.push_str(&format!("{name}:x:{uid}:{uid}::{}:/bin/sh\n", directory.path().display()));
+            shadow.push_str(&format!("{name}:{hash}:{changed}:0:99999:7::{closed}:\n"));
+        }
+        let pam = "auth required pam_unix.so nodelay\naccount required pam_unix.so\npassword required pam_unix.so\n\
+                   session required pam_permit.so\n";
+        let config = format!(
+            "{lines}\nHostKey {}\nAuthorizedKeysFile {}.pub\nStrictModes no\nPidFile none\nUsePAM yes\nPasswordAuthentication yes\n\
+             KbdInteractiveAuthentication yes\nLogLevel VERBOSE\n",
+            host_key.display(),
+            user_key.display(),
+        );
+        for (name, text) in [("passwd", passwd.as_str()), ("shadow", &shadow), ("pam", pam), ("sshd_config", &config)] {
+            fs::write(at(name), text).expect("written");
+        }
+        let serve = "cd \"$1\" && mount --bind passwd /etc/passwd && mount --bind shadow /etc/shadow && mount --bind pam /etc/pam.d/sshd \
+                     && exec \"$2\" -i -f sshd_config -E log";
+        let mut command = Command::new(program("unshare", "util-linux"));
+        command.args(["--mount", "sh", "-c", serve, "sh"]).arg(directory.path()).arg(sshd);
+        Self::serving(command, directory, host_key, user_key)
+    }
+
+    /// Lets in whoever has one of these keys as well.
+    pub(crate) fn authorize(&self, public: &str) {
+        let path = self.directory.path().join("user.pub");
+        let known = fs::read_to_string(&path).expect("keys");
+        fs::write(&path, format!("{known}{}\n", public.trim())).expect("keys");
+    }
+
     /// dropbear, which takes its user keys from the home directory: nobody can log in.
     pub(crate) fn dropbear() -> Self {
         let dropbear = program("dropbear", "dropbear-bin");
@@ -214,6 +270,76 @@ impl Drop for Server {
     }
 }
 
+/// An sshd that listens, for what the listener itself does (`MaxStartups`), with the defaults of OpenSSH beside these lines.
+pub(crate) struct Daemon {
+    pub(crate) directory: TempDir,
+    pub(crate) host_key: PathBuf,
+    pub(crate) user_key: PathBuf,
+    pub(crate) port: u16,
+    child: Child,
+}
+
+impl Daemon {
+    pub(crate) fn start(lines: &str) -> Self {
+        let sshd = program("sshd", "openssh-server");
+        if user() == "root" {
+            fs::create_dir_all("/run/sshd").expect("the directory sshd insists on");
+        }
+        let directory = tempfile::tempdir().expect("a directory");
+        let host_key = keygen(directory.path(), "host", "ed25519", "");
+        let user_key = keygen(directory.path(), "user", "ed25519", "");
+        // Another process may take the port between our closing it and sshd's opening it: then sshd ends, and is given another.
+        loop {
+            let port = Port::closed();
+            let config = format!(
+                "{lines}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}.pub\nStrictModes no\nPidFile none\n\
+                 PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\n",
+                host_key.display(),
+                user_key.display(),
+            );
+            let path = directory.path().join("sshd_config");
+            fs::write(&path, config).expect("sshd_config");
+            let mut command = Command::new(&sshd);
+            command.arg("-D").arg("-f").arg(&path).arg("-E").arg(directory.path().join("log"));
+            let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sshd");
+            loop {
+                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    return Self { directory, host_key, user_key, port, child };
+                }
+                if let Some(status) = child.try_wait().expect("a status") {
+                    let log = fs::read_to_string(directory.path().join("log")).unwrap_or_default();
+                    assert!(log.contains("Address already in use"), "sshd ended with {status}: {log}");
+                    break;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+
+    /// The line of known_hosts for it.
+    pub(crate) fn known_hosts_line(&self) -> String {
+        format!("[127.0.0.1]:{} {}\n", self.port, public(&self.host_key))
+    }
+
+    /// What it logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// The number of its process; those that serve connections are its children.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Its children are in sessions of their own and end with their connections.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// A real ssh-agent.
 pub(crate) struct Agent {
     pub(crate) socket: PathBuf,
@@ -226,7 +352,10 @@ impl Agent {
         let directory = tempfile::tempdir().expect("a directory");
         let socket = directory.path().join("agent");
         let mut command = Command::new(program("ssh-agent", "openssh-client"));
-        let child = command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().expect("an agent");
+        // Whoever would have to confirm something says no.
+        command.env("SSH_ASKPASS", "/bin/false").env("SSH_ASKPASS_REQUIRE", "force");
+        let child =
+            command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("an agent");
         let end = Instant::now() + Duration::from_secs(10);
         while !socket.exists() {
             assert!(Instant::now() < end, "the agent has no socket");
@@ -238,11 +367,22 @@ impl Agent {
     /// Unlocks a key with its passphrase and adds it.
     pub(crate) fn add(&self, key: &Path, passphrase: &str) {
         let asker = self._directory.path().join("askpass");
-        fs::write(&asker, format!("#!/bin/sh\necho '{passphrase}'\n")).expect("askpass");
-        output(Command::new("chmod").arg("700").arg(&asker));
+        executable(&asker, &format!("#!/bin/sh\necho '{passphrase}'\n"));
         let mut command = Command::new(program("ssh-add", "openssh-client"));
         command.env("SSH_AUTH_SOCK", &self.socket).env("SSH_ASKPASS", &asker).env("SSH_ASKPASS_REQUIRE", "force");
         output(command.arg("-q").arg(key));
+    }
+
+    /// Keys of these names, which no host knows.
+    pub(crate) fn add_strangers(&self, count: usize) {
+        for index in 0..count {
+            self.add(&keygen(self._directory.path(), &format!("stranger{index}"), "ed25519", ""), "");
+        }
+    }
+
+    /// Its process, for a signal.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 }
 

@@ -1,6 +1,4 @@
-//! The SSH engine against real servers, and against servers that misbehave.
-
-mod common;
+//! One host: keys, logins, sessions, and every way in which a server can misbehave.
 
 use std::fs;
 use std::io::Write;
@@ -9,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Agent, Port, Server, drain, keygen, output, program, public};
+use crate::common::{Agent, Port, Server, drain, keygen, output, program, public};
 use fleetscan::command::{Become, Program, ReadOnlyCommand, Rights, Script, Step, Stream};
 use fleetscan::model::{Failure, Reason};
 use fleetscan::probe::{FrameReader, OutputLimits, Transcript};
-use fleetscan::ssh::{Credentials, Engine, HostKeySources, HostKeys, KeySources, Limits, Session, Target};
+use fleetscan::ssh::{Algorithms, CredentialSources, Credentials, Engine, HostKeySources, HostKeys, Limits, Session, Target};
 
 const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
@@ -41,14 +39,14 @@ fn two_questions() -> Script {
 
 /// A host on loopback, and the only key to offer it.
 fn target(port: u16, key: &Path) -> Target {
-    let mut target = Target::new("127.0.0.1", port, common::user());
+    let mut target = Target::new("127.0.0.1", port, crate::common::user());
     target.login.key_files.push(key.to_owned());
     target
 }
 
 /// What a login needs besides the server.
 struct Client {
-    sources: KeySources,
+    sources: CredentialSources,
     target: Target,
     known_hosts: PathBuf,
     limits: Limits,
@@ -58,7 +56,7 @@ struct Client {
 impl Client {
     fn of(server: &Server) -> Self {
         Self {
-            sources: KeySources { named: Some(server.user_key.clone()), ..KeySources::default() },
+            sources: CredentialSources { named: Some(server.user_key.clone()), ..CredentialSources::default() },
             target: target(server.port(), &server.user_key),
             known_hosts: server.known_hosts(&server.known_hosts_line()),
             limits: limits(),
@@ -73,7 +71,7 @@ impl Client {
         let known_hosts = directory.path().join("known_hosts");
         fs::write(&known_hosts, "").expect("known_hosts");
         let client = Self {
-            sources: KeySources { named: Some(key.clone()), ..KeySources::default() },
+            sources: CredentialSources { named: Some(key.clone()), ..CredentialSources::default() },
             target: target(port, &key),
             known_hosts,
             limits: limits(),
@@ -90,11 +88,8 @@ impl Client {
 
     async fn run_into(&self, script: &Script, sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send)) -> Result<(), Failure> {
         let sources = HostKeySources { named: Some(self.known_hosts.clone()), ..HostKeySources::default() };
-        let engine = Engine {
-            credentials: Credentials::load(&self.sources).await.expect("credentials"),
-            host_keys: HostKeys::load(&sources).expect("known_hosts"),
-            limits: self.limits,
-        };
+        let credentials = Credentials::load(&self.sources, [&self.target.login]).await.expect("credentials");
+        let engine = Engine::new(credentials, HostKeys::load(&sources, []).expect("known_hosts"), self.limits);
         Session::connect(&self.target, &engine).await?.run(script, sink).await
     }
 
@@ -164,7 +159,7 @@ async fn the_agent_signs_for_a_key_that_is_encrypted() {
             .args(["-q", "-p", "-P", "", "-N", "secret phrase", "-f"])
             .arg(&server.user_key),
     );
-    let error = Credentials::load(&client.sources).await.expect_err("an encrypted key");
+    let error = Credentials::load(&client.sources, [&client.target.login]).await.expect_err("an encrypted key");
     assert!(error.to_string().contains("is encrypted"), "{error}");
     assert!(error.hint().expect("a hint").starts_with("unlock it first: `ssh-add /"));
 
@@ -184,7 +179,7 @@ async fn an_rsa_key_of_the_agent_signs_with_sha2() {
     let agent = Agent::start();
     agent.add(&server.user_key, "");
     let mut client = Client::of(&server);
-    client.sources = KeySources { agent: Some(agent.socket.clone()), ..KeySources::default() };
+    client.sources = CredentialSources { agent: Some(agent.socket.clone()), ..CredentialSources::default() };
     client.target.login.key_files.clear();
     client.succeeds().await;
 }
@@ -195,7 +190,7 @@ async fn many_hosts_share_one_agent() {
     let agent = Agent::start();
     agent.add(&server.user_key, "");
     let mut client = Client::of(&server);
-    client.sources = KeySources { agent: Some(agent.socket.clone()), ..KeySources::default() };
+    client.sources = CredentialSources { agent: Some(agent.socket.clone()), ..CredentialSources::default() };
     client.target.login.key_files.clear();
     let all: Vec<_> = (0..12).map(|_| client.succeeds()).collect();
     futures::future::join_all(all).await;
@@ -210,7 +205,7 @@ async fn the_usual_files_are_offered_where_no_key_is_named() {
     fs::copy(&server.user_key, directory.path().join("id_ed25519")).expect("a key");
     let mut client = Client::of(&server);
     client.target.login.key_files.clear();
-    client.sources = KeySources { directory: Some(directory.path().to_owned()), ..KeySources::default() };
+    client.sources = CredentialSources { directory: Some(directory.path().to_owned()), ..CredentialSources::default() };
     client.succeeds().await;
 
     fs::remove_file(directory.path().join("id_ed25519")).expect("removed");
@@ -223,7 +218,7 @@ async fn the_usual_files_are_offered_where_no_key_is_named() {
 #[tokio::test]
 async fn without_any_key_nothing_is_dialled() {
     let (mut client, _directory) = Client::to_port(Port::closed());
-    client.sources = KeySources::default();
+    client.sources = CredentialSources::default();
     client.target.login.key_files.clear();
     let failure = client.fails().await;
     assert_eq!(failure.reason, Reason::NoCredentials);
@@ -255,7 +250,7 @@ async fn a_server_that_hangs_up_after_too_many_keys_has_refused_the_login() {
         agent.add(&keygen(server.directory.path(), name, "ed25519", ""), "");
     }
     let mut client = Client::of(&server);
-    client.sources = KeySources { agent: Some(agent.socket.clone()), ..KeySources::default() };
+    client.sources = CredentialSources { agent: Some(agent.socket.clone()), ..CredentialSources::default() };
     client.target.login.key_files.clear();
     let failure = client.fails().await;
     assert_eq!(failure.reason, Reason::AuthRefused, "{}", failure.detail);
@@ -264,7 +259,7 @@ async fn a_server_that_hangs_up_after_too_many_keys_has_refused_the_login() {
 
 #[tokio::test]
 async fn a_login_that_hangs_is_given_up_and_freed() {
-    let lines = format!("AuthorizedKeysCommand /bin/sleep 3\nAuthorizedKeysCommandUser {}", common::user());
+    let lines = format!("AuthorizedKeysCommand /bin/sleep 3\nAuthorizedKeysCommandUser {}", crate::common::user());
     let server = Server::openssh(&lines);
     let other = keygen(server.directory.path(), "other", "ed25519", "");
     let mut client = Client::of(&server);
@@ -296,7 +291,8 @@ async fn an_unknown_host_is_not_logged_in_to() {
     let fingerprint = output(Command::new("ssh-keygen").arg("-lf").arg(&server.host_key));
     let fingerprint = fingerprint.split(' ').nth(1).expect("a fingerprint");
     assert!(failure.detail.contains(fingerprint), "{}", failure.detail);
-    assert!(failure.detail.contains(&format!("`ssh-keyscan -p {} 127.0.0.1 >> ", server.port())), "{}", failure.detail);
+    let mend = format!("`ssh-keyscan -p {} 127.0.0.1 >> {}`", server.port(), client.known_hosts.display());
+    assert!(failure.detail.ends_with(&mend), "{}", failure.detail);
     assert!(!server.log().contains("publickey"), "{}", server.log());
     no_sockets_to(server.port()).await;
 }
@@ -389,6 +385,59 @@ async fn a_login_without_a_shell_is_told_by_what_it_says() {
 }
 
 #[tokio::test]
+async fn a_forced_command_and_a_restricted_shell_are_told_apart_from_no_shell() {
+    let forced = Server::openssh("ForceCommand echo 'Backups only.'");
+    let failure = Client::of(&forced).fails().await;
+    assert_eq!(failure.reason, Reason::ForcedCommand, "{}", failure.detail);
+    assert!(failure.detail.contains("`Backups only.`"), "{}", failure.detail);
+    // What sshd does for a login shell: SHELL -c COMMAND.
+    let restricted = Server::openssh("ForceCommand exec bash -r -c \"$SSH_ORIGINAL_COMMAND\"");
+    let failure = Client::of(&restricted).fails().await;
+    assert_eq!(failure.reason, Reason::RestrictedShell, "{}", failure.detail);
+    for shell in ["/usr/sbin/nologin", "/bin/false"] {
+        let server = Server::openssh(&format!("ForceCommand exec {shell}"));
+        let failure = Client::of(&server).fails().await;
+        assert_eq!(failure.reason, Reason::NoShell, "{shell}: {}", failure.detail);
+    }
+}
+
+#[tokio::test]
+async fn one_session_and_a_banner_are_enough() {
+    let server = Server::openssh("MaxSessions 1");
+    let banner = server.directory.path().join("banner");
+    fs::write(&banner, "Authorized uses only. \u{1b}[31mAll activity may be monitored.\n".repeat(20)).expect("written");
+    Client::of(&server).succeeds().await;
+    let server = Server::openssh(&format!("MaxSessions 1\nBanner {}", banner.display()));
+    Client::of(&server).succeeds().await;
+}
+
+#[tokio::test]
+async fn a_host_is_reached_over_ipv6() {
+    let server = Server::openssh("");
+    let real = server.port();
+    let listener = std::net::TcpListener::bind("[::1]:0").expect("loopback has IPv6");
+    let port = listener.local_addr().expect("an address").port();
+    let relay = std::thread::spawn(move || {
+        let (mut from, _) = listener.accept().expect("a connection");
+        let mut to = TcpStream::connect(("127.0.0.1", real)).expect("the server");
+        let (mut back, mut there) = (from.try_clone().expect("a copy"), to.try_clone().expect("a copy"));
+        let forth = std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(std::net::Shutdown::Both);
+        });
+        let _ = std::io::copy(&mut there, &mut back);
+        let _ = back.shutdown(std::net::Shutdown::Both);
+        let _ = forth.join();
+    });
+    let mut client = Client::of(&server);
+    client.target.address = "::1".to_owned();
+    client.target.port = port;
+    client.known_hosts = server.known_hosts(&format!("[::1]:{port} {}\n", public(&server.host_key)));
+    client.succeeds().await;
+    relay.join().expect("ended");
+}
+
+#[tokio::test]
 async fn a_server_that_opens_no_session_is_told_apart() {
     let server = Server::openssh("MaxSessions 0");
     let failure = Client::of(&server).fails().await;
@@ -444,7 +493,7 @@ async fn a_login_shell_that_hangs_is_given_up() {
     let mut client = Client::of(&server);
     client.limits.first_output = Duration::from_millis(400);
     let failure = client.fails().await;
-    assert_eq!((failure.reason, failure.detail.as_str()), (Reason::HostTimeout, "the script printed nothing after 0.4 s"));
+    assert_eq!((failure.reason, failure.detail.as_str()), (Reason::ShellTimeout, "the script printed nothing after 0.4 s"));
     no_sockets_to(server.port()).await;
 }
 
@@ -563,15 +612,49 @@ async fn garbage_after_the_version_is_a_failed_handshake() {
 
 #[tokio::test]
 async fn a_server_without_common_algorithms_says_which() {
-    let server = Server::openssh("Ciphers aes192-ctr");
+    let server = Server::openssh("Ciphers 3des-cbc");
     let failure = Client::of(&server).fails().await;
     assert_eq!(failure.reason, Reason::HandshakeFailed, "{}", failure.detail);
-    assert!(failure.detail.contains("no common cipher algorithm: the host offers aes192-ctr"), "{}", failure.detail);
+    assert!(failure.detail.contains("no common cipher algorithm: the host offers 3des-cbc"), "{}", failure.detail);
+}
+
+#[tokio::test]
+async fn a_server_with_nothing_but_unsafe_algorithms_is_named_as_such_and_had_where_they_are_allowed() {
+    for (lines, name) in [
+        ("KexAlgorithms diffie-hellman-group14-sha1", "diffie-hellman-group14-sha1"),
+        ("KexAlgorithms diffie-hellman-group1-sha1", "diffie-hellman-group1-sha1"),
+        ("KexAlgorithms diffie-hellman-group-exchange-sha1", "diffie-hellman-group-exchange-sha1"),
+        ("Ciphers aes128-cbc", "aes128-cbc"),
+        ("MACs hmac-sha1\nCiphers aes128-ctr", "hmac-sha1"),
+    ] {
+        let server = Server::openssh(lines);
+        let mut client = Client::of(&server);
+        let failure = client.fails().await;
+        assert_eq!(failure.reason, Reason::LegacyAlgorithms, "{lines}: {}", failure.detail);
+        assert!(
+            failure.detail.contains(name) && failure.detail.ends_with("`--legacy-algorithms` allows them"),
+            "{}",
+            failure.detail
+        );
+        client.target.algorithms = std::sync::Arc::new(Algorithms::new(true));
+        client.succeeds().await;
+    }
+    let server = Server::openssh_with("rsa", "ed25519", "HostKeyAlgorithms ssh-rsa");
+    let mut client = Client::of(&server);
+    assert_eq!(client.fails().await.reason, Reason::LegacyAlgorithms);
+    client.target.algorithms = std::sync::Arc::new(Algorithms::new(true));
+    client.succeeds().await;
 }
 
 #[tokio::test]
 async fn old_and_fips_key_exchanges_are_had() {
-    for kex in ["ecdh-sha2-nistp256", "ecdh-sha2-nistp521", "diffie-hellman-group14-sha256"] {
+    for kex in [
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group14-sha256",
+        "diffie-hellman-group16-sha512",
+        "diffie-hellman-group-exchange-sha256",
+    ] {
         let server = Server::openssh(&format!("KexAlgorithms {kex}"));
         Client::of(&server).succeeds().await;
     }
