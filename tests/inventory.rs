@@ -17,7 +17,8 @@ use fleetscan::model::{Connection, Host};
 use tempfile::TempDir;
 
 /// One of every format.
-const SAMPLES: [&str; 8] = ["hosts", "fleet.ini", "fleet.yaml", "fleet.json", "fleet.csv", "fleet", "dynamic.sh", "ssh_config"];
+const SAMPLES: [&str; 9] =
+    ["hosts", "hosts.json", "fleet.ini", "fleet.yaml", "fleet.json", "fleet.csv", "fleet", "dynamic.sh", "ssh_config"];
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

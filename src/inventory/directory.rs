@@ -34,7 +34,13 @@ pub(super) fn read_stdin(graph: &mut Graph) {
         Err(error) => graph.problem(whole, Complaint::new(format!("can't be read: {error}"))),
         Ok(_) if bytes.len() as u64 > LARGEST => graph.problem(whole, Complaint::new("is longer than 1 GiB")),
         Ok(_) if format::is_sealed(&bytes) => graph.problem(whole, format::sealed()),
-        Ok(_) => read_text(graph, file, None, &bytes, format::of_text(&bytes)),
+        Ok(_) => match format::of_text(&bytes) {
+            Format::SshConfig => {
+                let complaint = Complaint::new("is a configuration of OpenSSH, which the connections need as well");
+                graph.problem(whole, complaint.hint("name its file: `-i FILE`"));
+            }
+            format => read_text(graph, file, &bytes, format),
+        },
     }
 }
 
@@ -78,22 +84,22 @@ fn read_file(graph: &mut Graph, path: &Path) {
     };
     match format::of_file(path, &bytes, executable) {
         Ok(Format::Program) => program::read(graph, path, program::Limits::default()),
+        Ok(Format::SshConfig) => ssh_config::read(graph, path),
         Ok(format) => {
             let file = graph.file(path);
-            read_text(graph, file, Some(path), &bytes, format);
+            read_text(graph, file, &bytes, format);
         }
         Err(complaint) => whole_file_problem(graph, path, complaint),
     }
 }
 
-fn read_text(graph: &mut Graph, file: usize, path: Option<&Path>, bytes: &[u8], format: Format) {
+fn read_text(graph: &mut Graph, file: usize, bytes: &[u8], format: Format) {
     let Some(text) = decode(graph, file, bytes) else { return };
     match format {
         Format::Yaml => yaml::read(graph, file, &text, yaml::Syntax::Yaml),
         Format::Json => yaml::read(graph, file, &text, yaml::Syntax::Json),
         Format::Csv => super::csv::read(graph, file, &text),
-        Format::SshConfig => ssh_config::read(graph, file, path, &text),
-        Format::Ini | Format::Program => ini::read(graph, file, &text),
+        Format::Ini | Format::Program | Format::SshConfig => ini::read(graph, file, &text),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Complaint, ssh_config};
+use super::Complaint;
+use crate::ssh_config::looks_like_ssh_config;
 
 /// What can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub(super) fn of_text(bytes: &[u8]) -> Format {
     let trimmed = text.trim_start();
     if trimmed.starts_with('{') || trimmed.starts_with('[') && !begins_section(&text) {
         Format::Json
-    } else if ssh_config::is_it(&text) {
+    } else if looks_like_ssh_config(&text) {
         Format::SshConfig
     } else if begins_yaml(&text) {
         Format::Yaml
@@ -147,6 +148,7 @@ mod tests {
         assert_eq!(format("config", "# mine\nUser ops\n"), Format::SshConfig);
         assert_eq!(format("config", "[web]\nweb01\n"), Format::Ini);
         assert_eq!(format("hosts", "web01\nHost web02\n"), Format::Ini);
+        assert_eq!(format("hosts", "Host web01\n"), Format::SshConfig);
         assert_eq!(format("hosts", "host ansible_host=192.0.2.1\n"), Format::Ini);
         assert_eq!(format("hosts", ""), Format::Ini);
     }

@@ -1,7 +1,8 @@
 //! Inventories: the files and programs that Ansible users already have, plain lists, tables, and OpenSSH's configuration, read into [`Host`]s.
 //!
 //! What is read is what `ansible-inventory --list` shows for the same files, with one difference in spirit: a line that Ansible skips
-//! with a warning is an error here, because a host that is silently not scanned is worse than a scan that doesn't start.
+//! with a warning is an error here, because a host that is silently not scanned is worse than a scan that doesn't start. And where a host has
+//! the name of a group, its variables are its own; Ansible gives them to every host of the group.
 //!
 //! ```text
 //! directory.rs                 a path or standard input -> texts; format.rs tells what they are

@@ -198,14 +198,14 @@ fn split_subscript(pattern: &str) -> (&str, Option<Subscript>) {
 }
 
 /// What a name has to look like.
-pub(super) enum Names {
+enum Names {
     Literal(String),
     Glob(Vec<Token>),
     Regex(Regex),
 }
 
 /// A piece of a shell pattern.
-pub(super) enum Token {
+enum Token {
     Any,
     One,
     Character(char),
@@ -214,7 +214,7 @@ pub(super) enum Token {
 
 impl Names {
     /// A shell pattern; `None` where the text is none.
-    pub(super) fn glob(text: &str) -> Option<Self> {
+    fn glob(text: &str) -> Option<Self> {
         text.contains(['*', '?', '[']).then(|| Self::Glob(tokens(text)))
     }
 
@@ -234,7 +234,7 @@ impl Names {
         Ok(Self::glob(pattern).unwrap_or_else(|| Self::Literal(pattern.to_owned())))
     }
 
-    pub(super) fn matches(&self, name: &str) -> bool {
+    fn matches(&self, name: &str) -> bool {
         match self {
             Self::Literal(text) => text == name,
             Self::Glob(tokens) => glob(tokens, &name.chars().collect::<Vec<_>>()),

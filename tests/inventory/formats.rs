@@ -37,6 +37,16 @@ fn the_table_has_addresses_ports_groups_and_variables() {
 }
 
 #[test]
+fn the_list_has_names_and_objects() {
+    let inventory = sample("hosts.json");
+    let expected = ["gateway.example.com", "web01.example.com", "web02.example.com", "db01.example.com"];
+    assert_eq!(listed(&inventory, None), expected);
+    let db01 = host(&inventory, "db01.example.com");
+    assert_eq!((db01.address.as_str(), db01.port, db01.user.as_deref()), ("192.0.2.21", Some(2222), Some("scan")));
+    assert_eq!((db01.groups.join(" "), &db01.variables["rack"]), ("database production".to_owned(), &"B1".into()));
+}
+
+#[test]
 fn tables_come_with_any_delimiter_order_and_quotation() {
     let table = [
         ("a.csv", "\u{feff}Hostname;Port;Groups\r\nweb01;2222;\"web prod\"\r\n\"web02\";;web|prod\r\n;;\r\n"),
@@ -134,7 +144,6 @@ fn standard_input_may_have_every_format() {
         ("- web01\n- web02\n", "web01\nweb02\n"),
         ("[\"web01\"]", "web01\n"),
         ("name,port\nweb01,22\n", "web01\n"),
-        ("Host web01 web0?\n  Port 22\n", "web01\n"),
         ("{\"web\": [\"web01\"]}", "web01\n"),
         (json.as_str(), "web01.example.com\nweb02.example.com\nweb03.example.com\nweb04.example.com\ndb01.example.com\n"),
     ] {
@@ -146,6 +155,10 @@ fn standard_input_may_have_every_format() {
         ("web01\nweb02:ssh\n", "standard input:2: `ssh` in `web02:ssh` is not a port"),
         ("$ANSIBLE_VAULT;1.1;AES256\n30\n", "standard input: the file is encrypted with ansible-vault"),
         ("{\"web\": [\"web01\"]", "standard input:1: the JSON is not well-formed"),
+        (
+            "Host web01\n  Port 22\n",
+            "standard input: is a configuration of OpenSSH, which the connections need as well (name its file",
+        ),
     ] {
         let output = fleetscan(here.path(), &["scan", "-i", "-"], input);
         assert_eq!(output.status.code(), Some(2));
@@ -180,7 +193,7 @@ fn an_ssh_configuration_is_followed_into_what_it_includes() {
         ("conf.d/b.conf", "host b1 b2 # two\n"),
         ("conf.d/a.conf", "HOST \"a1\"\n  HostName 192.0.2.1\n"),
         ("conf.d/c.txt", "Host no\n"),
-        ("self", "Include INCLUDED/self\nHost self\n"),
+        ("self", "Include INCLUDED/conf.d/a.conf\nHost self\n"),
     ]);
     for name in ["it's mine/config", "self"] {
         let path = directory.path().join(name);
