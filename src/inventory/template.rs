@@ -311,8 +311,21 @@ fn is_false(value: &Value) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
+    use proptest::prelude::*;
+
     use super::super::graph::Origin;
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_template_makes_the_parser_panic(text in "[a-c0-2{}%#|().,~+'\" \\[\\]\u{e9}]{0,40}") {
+            let value = Variable::new("{{ b }}{{ c".into(), Origin { file: 0, line: 1 });
+            let find = |name: &str| (name == "a").then_some(&value);
+            let context = Context { name: "h", file: None, find: &find };
+            let _ = fill(&format!("{{{{ {text} }}}}"), &context);
+            let _ = fill(&text, &context);
+        }
+    }
 
     fn filled(text: &str) -> Result<String, String> {
         let value = |value: Value| Variable::new(value, Origin { file: 0, line: 1 });
