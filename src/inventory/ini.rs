@@ -120,7 +120,7 @@ fn child(graph: &mut Graph, pending: &mut Pending, parent: usize, line: &str, or
     if name.is_empty() || name.contains([':', ']']) || name.contains(char::is_whitespace) {
         return Err(Complaint::new(format!("`{line}` is not the name of a group")).hint("write one group a line"));
     }
-    match graph.known_group(name).filter(|_| !pending.variables.contains_key(name)) {
+    match graph.known_group(name) {
         Some(group) => graph.add_child(parent, group, origin),
         None => pending.children.entry(name.to_owned()).or_default().push((parent, origin)),
     }

@@ -178,22 +178,25 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A number, behind at most one sign.
     fn number(&mut self) -> Option<Value> {
-        let sign_end = usize::from(self.rest.starts_with(['+', '-']));
+        let sign = self.rest.chars().next().filter(|sign| matches!(sign, '+' | '-'));
+        if sign.is_some() {
+            self.rest = self.rest.get(1..)?.trim_start_matches([' ', '\t']);
+        }
         let word = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.');
-        let mut end = self.rest.get(sign_end..)?.find(|character| !word(character)).map_or(self.rest.len(), |at| at + sign_end);
+        let mut end = self.rest.find(|character| !word(character)).unwrap_or(self.rest.len());
         // The exponent of a fraction may have a sign of its own.
-        if !self.rest.contains("0x")
+        if !self.rest.starts_with("0x")
             && self.rest.get(..end)?.ends_with(['e', 'E'])
             && self.rest.get(end..)?.starts_with(['+', '-'])
         {
             end += 1 + self.rest.get(end + 1..)?.find(|character| !word(character)).unwrap_or(self.rest.len() - end - 1);
         }
-        let (text, rest) = self.rest.split_at(end);
-        let (sign, digits) = text.split_at(sign_end);
+        let (digits, rest) = self.rest.split_at(end);
         let value = match integer(digits) {
-            Some(number) => Value::Int(if sign == "-" { -number } else { number }),
-            None if is_fraction(digits) => Value::String(text.to_owned()),
+            Some(number) => Value::Int(if sign == Some('-') { -number } else { number }),
+            None if is_fraction(digits) => Value::String(sign.into_iter().chain(digits.chars()).collect()),
             None => return None,
         };
         self.rest = rest;
@@ -249,6 +252,9 @@ mod tests {
         let table = [
             ("22", Value::Int(22)),
             ("-3", Value::Int(-3)),
+            ("- 3", Value::Int(-3)),
+            ("--3", "--3".into()),
+            ("-1.5e+3", "-1.5e+3".into()),
             ("1_000", Value::Int(1000)),
             ("0x1f", Value::Int(31)),
             ("0o17", Value::Int(15)),
