@@ -31,6 +31,7 @@ use russh::keys::Certificate;
 
 pub use keys::CredentialError;
 pub use passwords::Passwords;
+pub(super) use prompts::password_expired;
 
 use self::agent::Held;
 use self::keys::{KeyFile, with_suffix};
