@@ -1,12 +1,17 @@
-//! Everything that can ever run on a host. An auditor reads this file, and no other, to know it.
+//! Everything that can ever run on a host. An auditor reads this file, and `command/script.rs` for the shell around it, to know it.
 //!
 //! A [`Script`] is the only thing a session runs; a script is made of [`Step`]s; a step holds a [`ReadOnlyCommand`]; and that can only be
 //! made here, from a [`Program`] with arguments which that program's entry permits, or from a [`Fragment`]: a short piece of POSIX sh whose
 //! text stands below, for what no single command can ask. None of them writes, and none takes a shell, a pager, an editor or
 //! another program as an argument.
 
+mod script;
+
 use std::fmt;
-use std::time::Duration;
+
+pub use script::{
+    Become, Conversation, Exchange, PASSWORD_LIMIT, PASSWORD_PAUSE, PRIVILEGE, Reply, STEP_LIMIT, Script, Step, Stream, Trial,
+};
 
 /// With which rights a command must run to be answered in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -289,7 +294,7 @@ fn absolute_paths(paths: &[&str]) -> Result<(), String> {
 /// A short piece of POSIX sh for what no single program can ask.
 ///
 /// It runs as `/bin/sh -c TEXT fragment ARGUMENT...`, so its arguments are data, never code. In it, `$ROOT` stands before a command that needs
-/// more rights: empty where the login has them, else `sudo -k -n --`.
+/// more rights: empty where the shell has them, else what makes one command root's. What stands behind it is listed in `Fragment::as_root`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fragment {
     /// Which of the named programs exist, and where: `NAME=PATH` a line.
@@ -391,36 +396,72 @@ tr '\0' '\n' <"$d/cmdline" 2>/dev/null | while IFS= read -r a || [ -n "$a" ]; do
             }
             Self::ProcessNames => r#"for d in /proc/[0-9]*; do read -r n 2>/dev/null <"$d/comm" && printf '%s\n' "$n"; done; :"#,
             Self::DockerContainers => {
-                r#"s=unix:///run/docker.sock; i=$($ROOT docker -H $s ps -aq --no-trunc) || exit $?
-printf '%s\n' $i; set -- $i; while [ $# -gt 0 ]; do b=; n=0; while [ $# -gt 0 ] && [ $n -lt 50 ]; do b="$b $1"; n=$((n+1)); shift; done
-$ROOT docker -H $s inspect --type container $b; done; :"#
+                r#"d=$(command -v docker) || exit 127; s=unix:///run/docker.sock; i=$($ROOT "$d" -H $s ps -aq --no-trunc) || exit $?
+printf "%s\n" $i; set -- $i; while [ $# -gt 0 ]; do b=; n=0; while [ $# -gt 0 ] && [ $n -lt 50 ]; do b="$b $1"; n=$((n+1)); shift; done
+$ROOT "$d" -H $s inspect --type container $b; done; :"#
             }
             Self::DockerNetworks => {
-                r#"s=unix:///run/docker.sock; i=$($ROOT docker -H $s network ls -q --no-trunc) || exit $?
-[ -z "$i" ] || $ROOT docker -H $s network inspect $i"#
+                r#"d=$(command -v docker) || exit 127; s=unix:///run/docker.sock; i=$($ROOT "$d" -H $s network ls -q --no-trunc) || exit $?
+[ -z "$i" ] || $ROOT "$d" -H $s network inspect $i"#
             }
             Self::DockerRoot => {
-                r#"r=$($ROOT docker -H unix:///run/docker.sock info --format '{{.DockerRootDir}}') || exit $?
-[ -n "$r" ] || exit 1; p=$(readlink -f "$r") || p=$r; printf 'root %s\npath %s\n' "$r" "$p"; stat -L -c 'stat %a|%u|%g|%U|%G|%F' "$p""#
+                r#"d=$(command -v docker) || exit 127; r=$($ROOT "$d" -H unix:///run/docker.sock info --format "{{.DockerRootDir}}") || exit $?
+[ -n "$r" ] || exit 1; p=$(readlink -f "$r") || p=$r; printf "root %s\npath %s\n" "$r" "$p"; stat -L -c "stat %a|%u|%g|%U|%G|%F" "$p""#
             }
             // nf_tables may be built in, and then it is in no list of modules: its symbols tell.
             Self::NftRuleset => {
-                r#"grep -qs '^nf_tables ' /proc/modules || grep -qs ' nft_do_chain' /proc/kallsyms || { echo absent; exit 0; }
-command -v nft >/dev/null || { echo no-tool; exit 0; }
-exec $ROOT nft -j list ruleset"#
+                r#"grep -qs "^nf_tables " /proc/modules || grep -qs " nft_do_chain" /proc/kallsyms || { echo absent; exit 0; }
+c=$(command -v nft) || { echo no-tool; exit 0; }
+$ROOT "$c" -j list ruleset"#
             }
             // The old tables are seen by one program, those that iptables keeps in nf_tables by another; nft prints the latter without what only
             // iptables understands.
             Self::XtablesRuleset => {
-                r#"case $1 in 4) n=/proc/net/ip_tables_names p=iptables ;; *) n=/proc/net/ip6_tables_names p=ip6tables ;; esac
+                r##"case $1 in 4) n=/proc/net/ip_tables_names p=iptables ;; *) n=/proc/net/ip6_tables_names p=ip6tables ;; esac
 e=0 k=
 if [ -e "$n" ]; then k=1
-if c=$(command -v "$p-legacy-save") || c=$(command -v "$p-save"); then echo '#legacy'; $ROOT "$c" || e=$?; else echo no-tool; fi; fi
-if grep -qs '^nf_tables ' /proc/modules || grep -qs ' nft_do_chain' /proc/kallsyms; then k=1
-if c=$(command -v "$p-nft-save"); then echo '#nft'; $ROOT "$c" || e=$?; else echo no-nft-tool; fi; fi
+if c=$(command -v "$p-legacy-save") || c=$(command -v "$p-save"); then echo "#legacy"; $ROOT "$c" || e=$?; else echo no-tool; fi; fi
+if grep -qs "^nf_tables " /proc/modules || grep -qs " nft_do_chain" /proc/kallsyms; then k=1
+if c=$(command -v "$p-nft-save"); then echo "#nft"; $ROOT "$c" || e=$?; else echo no-nft-tool; fi; fi
 [ -n "$k" ] || echo absent
-exit $e"#
+exit $e"##
             }
+        }
+    }
+
+    /// The commands that it runs as root, for these arguments.
+    fn as_root(self, arguments: &[String]) -> Vec<RootCommand> {
+        let exactly =
+            |program: &'static str, words: &[&str]| RootCommand { program, arguments: Arguments::Exactly(owned(words)) };
+        let ids = |before: &[&str]| RootCommand { program: "docker", arguments: Arguments::ThenIds(owned(before)) };
+        match self {
+            Self::DockerContainers => vec![
+                exactly("docker", &["-H", "unix:///run/docker.sock", "ps", "-aq", "--no-trunc"]),
+                ids(&["-H", "unix:///run/docker.sock", "inspect", "--type", "container"]),
+            ],
+            Self::DockerNetworks => vec![
+                exactly("docker", &["-H", "unix:///run/docker.sock", "network", "ls", "-q", "--no-trunc"]),
+                ids(&["-H", "unix:///run/docker.sock", "network", "inspect"]),
+            ],
+            Self::DockerRoot => {
+                vec![exactly("docker", &["-H", "unix:///run/docker.sock", "info", "--format", "{{.DockerRootDir}}"])]
+            }
+            Self::NftRuleset => vec![exactly("nft", &["-j", "list", "ruleset"])],
+            Self::XtablesRuleset => {
+                let programs = match arguments {
+                    [version] if version == "4" => ["iptables-legacy-save", "iptables-save", "iptables-nft-save"],
+                    _ => ["ip6tables-legacy-save", "ip6tables-save", "ip6tables-nft-save"],
+                };
+                programs.map(|program| exactly(program, &[])).into()
+            }
+            Self::Tools
+            | Self::ReadMatching
+            | Self::ReadOrComplain
+            | Self::StatMatching
+            | Self::RealPaths
+            | Self::Homes
+            | Self::Processes
+            | Self::ProcessNames => Vec::new(),
         }
     }
 
@@ -460,6 +501,24 @@ exit $e"#
             }
         }
     }
+}
+
+/// What follows the program of a [`RootCommand`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Arguments {
+    /// These, and no other.
+    Exactly(Vec<String>),
+    /// These, and then one or more ids of 64 hexadecimal digits, which are the host's own.
+    ThenIds(Vec<String>),
+}
+
+/// A command as it runs when a login becomes root for it: the program by its absolute path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RootCommand {
+    /// The name of the program.
+    pub program: &'static str,
+    /// What follows it.
+    pub arguments: Arguments,
 }
 
 /// What a command is made of.
@@ -516,6 +575,27 @@ impl ReadOnlyCommand {
         }
     }
 
+    /// The commands that run as root where the login is not, each of which a rule of sudo or doas may name.
+    pub fn as_root(&self) -> Vec<RootCommand> {
+        match &self.what {
+            _ if self.rights == Rights::Any => Vec::new(),
+            What::Program(program) => {
+                vec![RootCommand { program: program.name(), arguments: Arguments::Exactly(self.arguments.clone()) }]
+            }
+            What::Fragment(fragment) => fragment.as_root(&self.arguments),
+        }
+    }
+
+    /// Whether it cannot be answered at all without its rights: a fragment may find that there is nothing to ask.
+    pub fn always_needs_its_rights(&self) -> bool {
+        self.rights != Rights::Any && matches!(self.what, What::Program(_))
+    }
+
+    /// Whether the login itself is what it asks about, so that root would give another answer.
+    fn is_about_the_login(&self) -> bool {
+        self.what == What::Program(Program::Id)
+    }
+
     /// How the script gives it its rights: before the program; inside the fragment; or, for a fragment that asks for none, not at all.
     fn kind(&self) -> &'static str {
         match &self.what {
@@ -525,16 +605,14 @@ impl ReadOnlyCommand {
         }
     }
 
-    /// The words as a POSIX shell takes them, without the rights.
-    pub fn shell_words(&self) -> String {
+    /// What runs, word for word, without the rights.
+    fn words(&self) -> Vec<&str> {
         let mut words = match &self.what {
-            What::Program(program) => vec![program.name().to_owned()],
-            What::Fragment(fragment) => {
-                vec!["/bin/sh".to_owned(), "-c".to_owned(), quote(fragment.text()), "fragment".to_owned()]
-            }
+            What::Program(program) => vec![program.name()],
+            What::Fragment(fragment) => vec!["/bin/sh", "-c", fragment.text(), "fragment"],
         };
-        words.extend(self.arguments.iter().map(|argument| quote(argument)));
-        words.join(" ")
+        words.extend(self.arguments.iter().map(String::as_str));
+        words
     }
 }
 
@@ -561,191 +639,6 @@ fn owned(words: &[&str]) -> Vec<String> {
 pub fn quote(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+=:,@%".contains(letter);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
-
-/// One question of the script: a command, its name and how long it may take on the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// A stable word (`a-z`, `0-9`, `-`): names the answer in recordings.
-    pub id: String,
-    /// What runs.
-    pub command: ReadOnlyCommand,
-    /// The time limit on the host.
-    pub limit: Duration,
-}
-
-/// The limit of a step that says nothing else.
-pub const STEP_LIMIT: Duration = Duration::from_secs(10);
-
-impl Step {
-    /// A step with the usual limit.
-    pub fn new(id: impl Into<String>, command: ReadOnlyCommand) -> Self {
-        Self { id: id.into(), command, limit: STEP_LIMIT }
-    }
-
-    /// The same with another limit.
-    #[must_use]
-    pub fn within(self, limit: Duration) -> Self {
-        Self { limit, ..self }
-    }
-}
-
-/// Whether a script may ask sudo for the rights a step needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Become {
-    /// Use what the login has.
-    No,
-    /// `sudo -k -n --` before each command that needs root, unless the login is root.
-    Sudo,
-}
-
-/// The two streams of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-/// The one thing a session can run: a POSIX sh script for `/bin/sh -s`, made of read-only steps only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Script {
-    nonce: String,
-    text: String,
-    steps: Vec<Step>,
-}
-
-/// What runs before the first step. One function, so that a script cut off on its way never runs in part; `@NONCE@` is replaced.
-///
-/// Frames: `\n@NONCE B ID` on both streams before a step, `\n@NONCE E ID EXIT STATE` on both after it, `\n@NONCE Z` on both at the end. The nonce is random,
-/// comes over the encrypted channel and is in no argument, no environment and no file, so nothing that a command prints can contain it.
-const PRELUDE: &str = r#"main() {
-N=@NONCE@
-LC_ALL=C LANG=C LANGUAGE=C TZ=UTC0
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin:/opt/bin
-export LC_ALL LANG LANGUAGE TZ PATH
-unset ENV BASH_ENV CDPATH GREP_OPTIONS GREP_COLORS POSIXLY_CORRECT DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG DOCKER_API_VERSION DOCKER_TLS_VERIFY IFS ROOT
-umask 077
-cd /
-U=$(id -u 2>/dev/null) || U=
-D=
-[ "$U" = 0 ] || { [ -w /run/docker.sock ] && D=1; }
-T=
-timeout -k 2 5 true >/dev/null 2>&1 </dev/null && T='timeout -k 2'
-[ -n "$T" ] || { timeout -t 5 true >/dev/null 2>&1 </dev/null && T='timeout -t'; }
-mark() { printf '\n@%s %s\n' "$N" "$*"; printf '\n@%s %s\n' "$N" "$*" >&2; }
-# watch LIMIT COMMAND...: the command with a limit of our own, where there is no timeout(1) or where it could not end another user's process.
-watch() {
-X= l=$1
-shift
-trap 'X=1' USR1
-( trap 'kill $s 2>/dev/null; exit' TERM; sleep "$l" & s=$!; wait "$s"; kill -USR1 $$ ) >/dev/null 2>&1 </dev/null &
-w=$!
-"$@" </dev/null &
-p=$!
-wait "$p"
-c=$?
-if [ -n "$X" ]; then
-kill "$p" 2>/dev/null
-sleep 1
-kill -9 "$p" 2>/dev/null
-fi
-kill "$w" 2>/dev/null
-wait "$w" 2>/dev/null
-trap - USR1
-}
-# ask ID LIMIT RIGHTS KIND PROGRAM WORDS...
-ask() {
-i=$1 l=$2 r=$3 k=$4 g=$5
-shift 5
-mark B "$i"
-S=
-if [ "$U" != 0 ] && [ "$r" != any ]; then
-if [ "$r" = docker ] && [ -n "$D" ]; then :
-elif [ "@SUDO@" = yes ]; then S='sudo -k -n --'
-else
-mark E "$i" 0 needs_root
-return
-fi
-fi
-[ -z "$S" ] || command -v sudo >/dev/null 2>&1 || { mark E "$i" 0 needs_root; return; }
-if ! a=$(command -v "$g" 2>/dev/null); then
-mark E "$i" 127 missing
-return
-fi
-X= p=
-case $k in
-program)
-shift
-set -- "$a" "$@" ;;
-rooted)
-ROOT=$S S=
-export ROOT ;;
-*)
-[ -z "$S" ] || { mark E "$i" 0 needs_root; return; } ;;
-esac
-if [ -n "$S" ] || [ -n "$ROOT" ]; then watch "$l" $S "$@"
-elif [ -n "$T" ]; then
-$T "$l" "$@" </dev/null
-c=$?
-case $c in 124|137|143) X=1 ;; esac
-else watch "$l" "$@"
-fi
-unset ROOT
-if [ -z "$X" ]; then
-mark E "$i" "$c" done
-return
-fi
-mark E "$i" "$c" timed_out
-# What could not be ended might still print into a later answer: stop asking.
-if [ -n "$p" ] && kill -0 "$p" 2>/dev/null; then
-mark Z stuck
-exit 0
-fi
-}
-"#;
-
-const POSTLUDE: &str = "mark Z end\n}\nmain </dev/null\nexit 0\n";
-
-impl Script {
-    /// A script of these steps. `nonce` must be fresh and unguessable: letters and digits, at least 16 of them.
-    ///
-    /// # Panics
-    /// When the nonce is not made of at least 16 letters and digits: a fault of the caller, not of any input.
-    pub fn new(nonce: &str, steps: &[Step], with: Become) -> Self {
-        assert!(nonce.len() >= 16 && nonce.bytes().all(|byte| byte.is_ascii_alphanumeric()), "a nonce of letters and digits");
-        let sudo = if with == Become::Sudo { "yes" } else { "no" };
-        let mut text = PRELUDE.replace("@NONCE@", nonce).replace("@SUDO@", sudo);
-        for step in steps {
-            let kind = step.command.kind();
-            text.push_str(&format!(
-                "ask {} {} {} {kind} {} {}\n",
-                quote(&step.id),
-                step.limit.as_secs().max(1),
-                step.command.rights().as_str(),
-                step.command.program(),
-                step.command.shell_words(),
-            ));
-        }
-        text.push_str(POSTLUDE);
-        Self { nonce: nonce.to_owned(), text, steps: steps.to_vec() }
-    }
-
-    /// The word that marks the frames of its answer.
-    pub fn nonce(&self) -> &str {
-        &self.nonce
-    }
-
-    /// What is sent to the standard input of `/bin/sh -s`.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Its steps, in order.
-    pub fn steps(&self) -> &[Step] {
-        &self.steps
-    }
 }
 
 #[cfg(test)]

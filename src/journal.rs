@@ -175,6 +175,7 @@ mod tests {
             outcome: Outcome::scanned(),
             os: Some(Evidence::new("Debian GNU/Linux 12 (bookworm)")),
             privilege: Some(Privilege::Sudo),
+            host_key: None,
             scanned_at: "2026-01-02T03:04:05Z".to_owned(),
             duration_ms: 1_234,
             findings: vec![

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::command::{Script, Stream};
+use crate::command::{Conversation, Exchange, PASSWORD_LIMIT, PASSWORD_PAUSE, Reply, Stream};
 use crate::model::{Failure, Reason};
 
 /// How long the streams may stay open after the shell has ended.
@@ -31,13 +32,18 @@ impl Drop for Group {
     }
 }
 
-/// Runs the script on this machine. What it prints goes to `sink` as it comes; `false` from it ends everything.
+/// Runs the script on this machine, and answers it where it asks for the password. What it prints goes to `sink` as it comes; `false` from it ends everything.
 ///
 /// `Ok` says that the shell ended, not that all answers came: only the frames in the output say that. Dropping the future kills the shell.
 ///
 /// # Errors
 /// [`Reason::NoShell`], [`Reason::HostTimeout`] or [`Reason::OutputLimit`]; what went to the sink before is still good.
-pub async fn run(script: &Script, limit: Duration, sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send)) -> Result<(), Failure> {
+pub async fn run(
+    conversation: impl Into<Conversation<'_>>,
+    limit: Duration,
+    sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send),
+) -> Result<(), Failure> {
+    let conversation = conversation.into();
     let broken = |error: std::io::Error| Failure::new(Reason::NoShell, format!("could not run `/bin/sh`: {error}"));
     let mut child = Command::new("/bin/sh")
         .arg("-s")
@@ -55,9 +61,22 @@ pub async fn run(script: &Script, limit: Duration, sink: &mut (impl FnMut(Stream
         return Err(Failure::new(Reason::InternalError, "the shell has no streams"));
     };
     // Beside the reading, or each side could wait for the other to take what it has.
+    let exchange = &Exchange::new(conversation);
+    let (ask, asked) = oneshot::channel();
     let feeding = async move {
-        let _ = input.write_all(script.text().as_bytes()).await;
+        let _ = input.write_all(conversation.script.text().as_bytes()).await;
+        if exchange.may_ask() && asked.await.is_ok() {
+            let password = loop {
+                match exchange.reply() {
+                    Reply::Say(password) => break password,
+                    Reply::Wait => sleep(PASSWORD_PAUSE).await,
+                }
+            };
+            let _ = input.write_all(&password).await;
+            sleep(PASSWORD_LIMIT).await;
+        }
     };
+    let mut ask = Some(ask);
     let reading = async {
         let end = Instant::now() + limit;
         let mut until = end;
@@ -79,10 +98,14 @@ pub async fn run(script: &Script, limit: Duration, sink: &mut (impl FnMut(Stream
             };
             match bytes {
                 Ok([]) => open[usize::from(stream == Stream::Stderr)] = false,
-                Ok(bytes) if !sink(stream, bytes) => {
-                    return Err(Failure::new(Reason::OutputLimit, "this machine sent more than the limit"));
+                Ok(bytes) => {
+                    if stream == Stream::Stdout && exchange.may_ask() && exchange.hears(bytes) {
+                        ask.take().map(|ask| ask.send(()));
+                    }
+                    if !sink(stream, bytes) {
+                        return Err(Failure::new(Reason::OutputLimit, "this machine sent more than the limit"));
+                    }
                 }
-                Ok(_) => {}
                 // Something that the script started outlives it and holds its streams: all answers are there.
                 Err(_) if ended => break,
                 Err(_) => return Err(too_slow(limit)),
@@ -113,7 +136,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::command::{Become, Program, ReadOnlyCommand, Rights, Step};
+    use crate::command::{Become, Program, ReadOnlyCommand, Rights, Script, Step};
 
     const NONCE: &str = "0123456789abcdef";
 

@@ -4,24 +4,25 @@
 //! afterwards. A task per host, never a process or a thread: a panic in one host's parser ends that task and becomes that host's row.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
 use jiff::Timestamp;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::check::CheckSet;
-use crate::command::{Become, Script, Stream};
+use crate::check::{Check, CheckSet};
+use crate::command::{Become, Conversation, Script, Step, Stream, Trial};
 use crate::journal::{Journal, JournalError};
 use crate::local;
 use crate::model::{
-    Connection, Evidence, FactRef, Failure, FleetReport, Host, HostReport, Outcome, Privilege, Reason, ScanEvent, Status,
-    with_causes,
+    BecomeMethod, Connection, Evidence, FactRef, Failure, FleetReport, Host, HostReport, Outcome, Privilege, Reason, ScanEvent,
+    Secret, Status, with_causes,
 };
-use crate::probe::{FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
-use crate::ssh::{Engine, Login, Session, Target};
+use crate::probe::{self, FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
+use crate::ssh::{Engine, Resolver, Session, Unresolved, Witness};
 
 /// The facts that every host report shows, whatever the checks want.
 pub fn base_facts() -> [FactRef; 2] {
@@ -43,14 +44,14 @@ pub enum Cancel {
 pub struct Options {
     /// How many hosts at once.
     pub forks: usize,
-    /// The user where the inventory names none.
-    pub user: String,
-    /// The port where the inventory names none.
-    pub port: u16,
-    /// The private key where the inventory names none; `None` offers what the agent and the usual files have.
-    pub private_key: Option<PathBuf>,
-    /// Whether sudo may be asked where the inventory does not say.
+    /// How each host is reached.
+    pub resolver: Resolver,
+    /// Whether a login may become root where the inventory does not say.
     pub become_root: bool,
+    /// By what, where the inventory does not say; `None` is sudo, else doas, whichever a host has.
+    pub become_method: Option<BecomeMethod>,
+    /// The password for sudo, where the inventory has none.
+    pub become_password: Option<Secret>,
     /// What all connections share.
     pub engine: Engine,
     /// Limits on what is kept of a host's output.
@@ -61,6 +62,21 @@ pub struct Options {
     pub deadline: Option<Duration>,
     /// Where the answers of each host are recorded.
     pub record: Option<PathBuf>,
+}
+
+impl Options {
+    /// By what the login of a host may become root.
+    pub fn become_of(&self, host: &Host) -> Become {
+        if !host.become_root.unwrap_or(self.become_root) {
+            return Become::No;
+        }
+        Become::by(host.become_method.or(self.become_method), self.become_password_of(host).is_some())
+    }
+
+    /// The password that sudo may be given on a host. That of the login is another one, even where it is the same.
+    pub fn become_password_of<'a>(&'a self, host: &'a Host) -> Option<&'a Secret> {
+        host.become_password.as_ref().or(self.become_password.as_ref())
+    }
 }
 
 /// What was scanned, and what went wrong on the way that is no host's fault.
@@ -78,6 +94,23 @@ struct Shared {
     checks: CheckSet,
     plan: Plan,
     options: Options,
+    trials: Trials,
+}
+
+/// The passwords of sudo that were sent, each with what came of it.
+#[derive(Default)]
+struct Trials(Mutex<Vec<(Secret, Arc<Trial>)>>);
+
+impl Trials {
+    fn of(&self, password: &Secret) -> Arc<Trial> {
+        let mut trials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, trial)) = trials.iter().find(|(known, _)| known == password) {
+            return trial.clone();
+        }
+        let trial = Arc::new(Trial::default());
+        trials.push((password.clone(), trial.clone()));
+        trial
+    }
 }
 
 /// Scans hosts and writes a row for each into the journal, in the order in which they finish.
@@ -94,10 +127,12 @@ pub async fn run(
 ) -> Scanned {
     let started = Instant::now();
     let mut report = FleetReport::new(checks.infos(), now());
+    report.rules = rules(&checks);
+    report.insecure_host_keys = options.engine.host_keys.accepts_anything();
     events(ScanEvent::Started { hosts: hosts.len(), checks: checks.checks().len() });
     let deadline = options.deadline.map(|after| tokio::time::Instant::from_std(started + after));
     let forks = options.forks.max(1);
-    let shared = Arc::new(Shared { checks, plan, options });
+    let shared = Arc::new(Shared { checks, plan, options, trials: Trials::default() });
     let (stop, stopped) = watch::channel(None::<Reason>);
     let mut cancel = Following { cancel, last: Cancel::No };
     let mut waiting = hosts.into_iter().enumerate();
@@ -105,6 +140,7 @@ pub async fn run(
     let mut tasks: JoinSet<Done> = JoinSet::new();
     let mut running: std::collections::HashMap<tokio::task::Id, (usize, Host)> = std::collections::HashMap::new();
     let mut warnings = Vec::new();
+    let mut withheld = 0;
     let mut interrupted = false;
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     loop {
@@ -119,8 +155,9 @@ pub async fn run(
         }
         tokio::select! {
             Some(done) = tasks.join_next_with_id() => {
-                let (row, warning) = finished(done, &mut running);
-                warnings.extend(warning);
+                let Done { row, warnings: of_host, withheld: from_host } = finished(done, &mut running);
+                warnings.extend(of_host);
+                withheld += usize::from(from_host);
                 if let Err(error) = finish(row, journal, &mut report, events) {
                     if left_over.is_none() {
                         warnings.push(with_causes(&error));
@@ -150,6 +187,12 @@ pub async fn run(
             }
         }
     }
+    if withheld > 0 {
+        let hosts = if withheld == 1 { "1 host".to_owned() } else { format!("{withheld} hosts") };
+        warnings.push(format!(
+            "the password of sudo was not sent to {hosts}: others had not accepted it, and it might lock the account"
+        ));
+    }
     let reason = left_over.unwrap_or(Reason::Interrupted);
     for (index, host) in waiting {
         let row = row(&shared.options, index, &host, Outcome::without_answers(reason, "the scan ended before this host's turn"));
@@ -157,12 +200,29 @@ pub async fn run(
             break;
         }
     }
+    for (name, key, detail) in shared.options.engine.jump_keys() {
+        report.add_jump_host(&format!("jump host {name}"), &key, &detail);
+    }
     report.finished = now();
     Scanned { report, warnings, interrupted }
 }
 
-/// A host's row, and a warning where its recording failed.
-type Done = (HostReport, Option<String>);
+/// For each check, in their order, the commands that it needs root for, each as a rule of sudoers names it; none where rules would not be enough.
+pub fn rules(checks: &CheckSet) -> Vec<Vec<String>> {
+    let of = |check: &Check| match probe::plan(check.facts()) {
+        Ok(plan) if probe::without_rule(&plan).is_empty() => probe::sudo_rules(&plan),
+        _ => Vec::new(),
+    };
+    checks.checks().iter().map(of).collect()
+}
+
+/// What came of a host.
+struct Done {
+    row: HostReport,
+    warnings: Vec<String>,
+    /// Whether the password was kept from it.
+    withheld: bool,
+}
 
 fn finish(
     row: HostReport,
@@ -180,7 +240,7 @@ fn finish(
 fn finished(
     done: Result<(tokio::task::Id, Done), JoinError>,
     running: &mut std::collections::HashMap<tokio::task::Id, (usize, Host)>,
-) -> (HostReport, Option<String>) {
+) -> Done {
     match done {
         Ok((id, row)) => {
             running.remove(&id);
@@ -196,7 +256,8 @@ fn finished(
                 Err(error) => error.to_string(),
             };
             let outcome = Outcome::without_answers(Reason::InternalError, format!("please report this: {what}"));
-            (bare_row(index, &host, host.address.clone(), outcome), None)
+            let row = bare_row(index, &host, host.address.clone(), outcome);
+            Done { row, warnings: Vec::new(), withheld: false }
         }
     }
 }
@@ -233,67 +294,125 @@ impl Following {
 /// One host's story, top to bottom.
 async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch::Receiver<Option<Reason>>) -> Done {
     let begun = Instant::now();
-    let Shared { checks, plan, options } = &*shared;
-    let with = if host.become_root.unwrap_or(options.become_root) { Become::Sudo } else { Become::No };
+    let Shared { checks, plan, options, trials } = &*shared;
+    let with = options.become_of(&host);
     let script = Script::new(&nonce(), plan.steps(), with);
     let mut row = row(options, index, &host, Outcome::scanned());
 
-    let mut reader = FrameReader::new(&script, options.output);
+    let witness = Witness::default();
+    let (outcome, answers) = ask(&host, options, &script, trials, &witness, told_to_stop(stopped)).await;
+    row.outcome = outcome;
+    row.host_key = witness.key();
+    if matches!(row.outcome.status, Status::Scanned | Status::Partial) {
+        judge(&mut row, checks, plan, &answers, with != Become::No);
+    }
+    row.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let mut warnings = Vec::new();
+    if answers.password_was_rejected() {
+        warnings.push(format!("sudo on `{}` did not accept the password; it was tried once", row.name));
+    }
+    warnings.extend(options.record.as_ref().and_then(|directory| record(directory, &row, &answers, with)));
+    Done { row, warnings, withheld: answers.password_was_withheld() }
+}
+
+/// Asks one host the questions of a script, within its time and as long as nobody says to stop.
+async fn ask(
+    host: &Host,
+    options: &Options,
+    script: &Script,
+    trials: &Trials,
+    witness: &Witness,
+    stop: impl Future<Output = Reason>,
+) -> (Outcome, Transcript) {
+    let mut reader = FrameReader::new(script, options.output);
+    let password = options.become_password_of(host);
+    let trial = password.map(|password| trials.of(password));
+    let conversation = Conversation { script, password, trial: trial.as_deref() };
     let ended = tokio::select! {
-        ended = converse(&host, options, &script, &mut reader) => ended,
+        ended = converse(host, options, conversation, witness, &mut reader) => ended,
         () = tokio::time::sleep(options.host_timeout) => {
             Err(Failure::new(Reason::HostTimeout, format!("not done after {} s", options.host_timeout.as_secs())))
         }
-        reason = told_to_stop(stopped) => Err(Failure::new(reason, "given up while it was being scanned")),
+        reason = stop => Err(Failure::new(reason, "given up while it was being scanned")),
     };
     let heard = reader.received();
     let answers = reader.finish();
+    (outcome(ended, &answers, heard), answers)
+}
 
-    row.outcome = outcome(ended, &answers, heard);
-    if matches!(row.outcome.status, Status::Scanned | Status::Partial) {
-        judge(&mut row, checks, plan, &answers, with);
-    }
-    row.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let warning = options.record.as_ref().and_then(|directory| record(directory, &row, &answers, with));
-    (row, warning)
+/// How far a scan of one host would come.
+#[derive(Debug, Clone)]
+pub struct Examined {
+    /// How the conversation came out.
+    pub outcome: Outcome,
+    /// What was answered.
+    pub answers: Transcript,
+    /// With which rights the steps were asked, where the host got that far.
+    pub privilege: Option<Privilege>,
+}
+
+/// Asks every host the same few steps, so many at once; what came of each is in the order of the hosts.
+pub async fn examine(hosts: &[Host], steps: &[Step], options: Options) -> Vec<Examined> {
+    let at_once = options.forks.max(1);
+    let shared = Arc::new((steps.to_vec(), options, Trials::default()));
+    let asked = hosts.iter().cloned().enumerate().map(|(index, host)| {
+        let shared = Arc::clone(&shared);
+        // A task of its own: what goes wrong with one host is that host's line.
+        let task = async move {
+            let (steps, options, trials) = &*shared;
+            let with = options.become_of(&host);
+            let script = Script::new(&nonce(), steps, with);
+            let (outcome, answers) =
+                ask(&host, options, &script, trials, &Witness::default(), std::future::pending::<Reason>()).await;
+            let privilege = (!answers.is_empty()).then(|| match answers.text("login").is_ok_and(|uid| uid.trim() == "0") {
+                true => Privilege::Root,
+                false => answers.privilege(steps, with != Become::No),
+            });
+            Examined { outcome, answers, privilege }
+        };
+        async move {
+            let broken = |error: JoinError| Examined {
+                outcome: Outcome::without_answers(Reason::InternalError, format!("please report this: {error}")),
+                answers: Transcript::default(),
+                privilege: None,
+            };
+            (index, tokio::spawn(task).await.unwrap_or_else(broken))
+        }
+    });
+    let mut examined: Vec<(usize, Examined)> = futures::stream::iter(asked).buffer_unordered(at_once).collect().await;
+    examined.sort_by_key(|(index, _)| *index);
+    examined.into_iter().map(|(_, examined)| examined).collect()
 }
 
 /// What the checks say of answers, wherever they came from. The one way from a transcript to findings: a scan, a replay and the demo all take it.
-pub fn judge(row: &mut HostReport, checks: &CheckSet, plan: &Plan, answers: &Transcript, with: Become) {
+/// `with_become`: whether the script might become root.
+pub fn judge(row: &mut HostReport, checks: &CheckSet, plan: &Plan, answers: &Transcript, with_become: bool) {
     let facts = facts(plan, answers);
     row.findings = checks.judge(&facts);
     row.os = facts.value("os.name").ok().map(|name| Evidence::new(name.to_string()));
-    row.privilege = facts.value("login.uid").ok().and_then(|uid| uid.as_int()).map(|uid| match (uid, with) {
-        (0, _) => Privilege::Root,
-        (_, Become::Sudo) => Privilege::Sudo,
-        (_, Become::No) => Privilege::User,
+    row.privilege = facts.value("login.uid").ok().and_then(|uid| uid.as_int()).map(|uid| match uid {
+        0 => Privilege::Root,
+        _ => answers.privilege(plan.steps(), with_become),
     });
 }
 
 /// Connects and runs the script, its output going to the reader.
-async fn converse(host: &Host, options: &Options, script: &Script, reader: &mut FrameReader) -> Result<(), Failure> {
+async fn converse(
+    host: &Host,
+    options: &Options,
+    conversation: Conversation<'_>,
+    witness: &Witness,
+    reader: &mut FrameReader,
+) -> Result<(), Failure> {
     let mut sink = |stream: Stream, bytes: &[u8]| reader.feed(stream, bytes);
     match host.connection {
-        Connection::Local => local::run(script, options.host_timeout, &mut sink).await,
+        Connection::Local => local::run(conversation, options.host_timeout, &mut sink).await,
         Connection::Ssh => {
-            let user = host.user.as_deref().unwrap_or(&options.user);
-            let mut target = Target::new(&host.address, host.port.unwrap_or(options.port), user);
-            target.login = login(host, options.private_key.as_ref());
-            let session = Session::connect(&target, &options.engine).await?;
-            session.run(script, &mut sink).await
+            let wrong = |error: Unresolved| Failure::new(Reason::ConfigurationWrong, error.to_string());
+            let (target, _) = options.resolver.target(host).map_err(wrong)?;
+            let session = Session::connect_seen(&target, &options.engine, witness).await?;
+            session.run(conversation, &mut sink).await
         }
-    }
-}
-
-/// What is offered to log in on a host: a key that was named, and then that one only, or whatever there is.
-pub fn login(host: &Host, private_key: Option<&PathBuf>) -> Login {
-    let key_files: Vec<PathBuf> = host.private_key.as_ref().or(private_key).cloned().into_iter().collect();
-    Login {
-        identities_only: !key_files.is_empty(),
-        key_files,
-        password: host.password.clone(),
-        host: Some(host.name.clone()),
-        ..Login::default()
     }
 }
 
@@ -328,11 +447,9 @@ fn outcome(ended: Result<(), Failure>, answers: &Transcript, heard: usize) -> Ou
 
 /// The row of a host before anything is known of it.
 fn row(options: &Options, index: usize, host: &Host, outcome: Outcome) -> HostReport {
-    let address = match (host.connection, host.port.unwrap_or(options.port)) {
-        (Connection::Local, _) => "local".to_owned(),
-        (Connection::Ssh, 22) => host.address.clone(),
-        (Connection::Ssh, port) if host.address.contains(':') => format!("[{}]:{port}", host.address),
-        (Connection::Ssh, port) => format!("{}:{port}", host.address),
+    let address = match host.connection {
+        Connection::Local => "local".to_owned(),
+        Connection::Ssh => options.resolver.target(host).map_or_else(|_| host.address.clone(), |(target, _)| target.place()),
     };
     bare_row(index, host, address, outcome)
 }
@@ -346,6 +463,7 @@ fn bare_row(index: usize, host: &Host, address: String, outcome: Outcome) -> Hos
         outcome,
         os: None,
         privilege: None,
+        host_key: None,
         scanned_at: now(),
         duration_ms: 0,
         findings: Vec::new(),
@@ -354,7 +472,7 @@ fn bare_row(index: usize, host: &Host, address: String, outcome: Outcome) -> Hos
 
 /// Records a host's answers; a warning where that failed.
 fn record(directory: &std::path::Path, row: &HostReport, answers: &Transcript, with: Become) -> Option<String> {
-    let written = write_record(&directory.join(file_name(&row.name)), Recorded::new(row, with == Become::Sudo), answers);
+    let written = write_record(&directory.join(file_name(&row.name)), Recorded::new(row, with != Become::No), answers);
     written.err().map(|error| format!("the answers of `{}` were not recorded: {}", row.name, with_causes(&error)))
 }
 

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use fleetscan::check::{CheckSet, Source};
-use fleetscan::command::Become;
 use fleetscan::model::{HostReport, Severity, Verdict};
 use fleetscan::probe::{plan, read_record};
 use fleetscan::{cli, scan};
@@ -27,7 +26,7 @@ fn judged(directory: &Path, checks: &CheckSet) -> HostReport {
     let plan = plan(&facts).expect("known facts");
     let (host, answers) = read_record(directory).unwrap_or_else(|error| panic!("{error}"));
     let mut row = host.row();
-    scan::judge(&mut row, checks, &plan, &answers, if host.sudo { Become::Sudo } else { Become::No });
+    scan::judge(&mut row, checks, &plan, &answers, host.sudo);
     row
 }
 

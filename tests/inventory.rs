@@ -1,15 +1,47 @@
-//! Inventories through the library's door: the samples, and what ansible-core was recorded to make of odd ones.
+//! Inventories: the samples, what ansible-core makes of odd ones (recorded, and asked on the spot), and the formats that Ansible doesn't know.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "inventory/ansible.rs"]
+mod ansible;
+#[path = "inventory/connections.rs"]
+mod connections;
+#[path = "inventory/formats.rs"]
+mod formats;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
-use fleetscan::inventory::{Inventory, InventoryErrors, Loaded, Source, load};
+use fleetscan::inventory::{Given, Inventory, InventoryErrors, Loaded, Source, load};
 use fleetscan::model::{Connection, Host};
 use tempfile::TempDir;
 
+/// One of every format.
+const SAMPLES: [&str; 8] = ["hosts", "fleet.ini", "fleet.yaml", "fleet.json", "fleet.csv", "fleet", "dynamic.sh", "ssh_config"];
+
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The program in a directory, with nothing of this machine's SSH but an empty home.
+fn fleetscan(directory: &Path, arguments: &[&str], input: &str) -> Output {
+    use std::io::Write;
+    let home = TempDir::new().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fleetscan"))
+        .args(arguments)
+        .current_dir(directory)
+        .env("HOME", home.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn sample(name: &str) -> Inventory {
@@ -21,6 +53,10 @@ fn sample(name: &str) -> Inventory {
 fn listed(inventory: &Inventory, limit: Option<&str>) -> Vec<String> {
     let places = inventory.matching(limit).map(|matched| matched.places).unwrap_or_default();
     inventory.names(&places).lines().map(str::to_owned).collect()
+}
+
+fn json(inventory: &Inventory, places: &[usize]) -> serde_json::Value {
+    serde_json::to_value(inventory.listing(places)).unwrap()
 }
 
 fn host<'a>(inventory: &'a Inventory, name: &str) -> &'a Host {
@@ -109,14 +145,14 @@ fn every_sample_is_what_ansible_makes_of_it() {
         let everything: Vec<usize> = (0..inventory.hosts().len()).collect();
         let text = fs::read_to_string(repository("tests/inventory").join(format!("sample-{name}.json"))).unwrap();
         let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(inventory.to_json(&everything), expected, "{name}");
-        assert_eq!(inventory.select(None).unwrap().hosts, inventory.hosts(), "{name}");
+        assert_eq!(json(&inventory, &everything), expected, "{name}");
+        assert_eq!(inventory.select(None, Given::default()).unwrap().hosts, inventory.hosts(), "{name}");
     }
 }
 
 #[test]
 fn the_samples_use_nothing_but_documentation_addresses() {
-    for name in ["hosts", "fleet.ini", "fleet.yaml", "fleet"] {
+    for name in SAMPLES {
         for host in sample(name).hosts() {
             for address in [&host.name, &host.address] {
                 let documented =
@@ -176,7 +212,7 @@ fn odd_inventories_are_what_ansible_was_recorded_to_make_of_them() {
             case.name
         );
         let expected: serde_json::Value = serde_json::from_str(case.part("json").unwrap()).unwrap();
-        assert_eq!(inventory.to_json(&inventory.matching(None).unwrap().places), expected, "{}", case.name);
+        assert_eq!(json(&inventory, &inventory.matching(None).unwrap().places), expected, "{}", case.name);
     }
 }
 
@@ -208,12 +244,15 @@ fn limits_select_what_ansible_was_recorded_to_select() {
 #[test]
 fn a_pattern_that_matches_nothing_is_a_warning_unless_nothing_is_left() {
     let inventory = load_text("[web]\nweb01\n[database]\ndb1\n").unwrap().inventory;
-    assert_eq!(inventory.select(Some("web:wbe")).unwrap().warnings, ["could not match supplied host pattern, ignoring: wbe"]);
-    let hint = |limit| inventory.select(Some(limit)).unwrap_err().problems.remove(0).hint.unwrap();
+    assert_eq!(
+        inventory.select(Some("web:wbe"), Given::default()).unwrap().warnings,
+        ["could not match supplied host pattern, ignoring: wbe"]
+    );
+    let hint = |limit| inventory.select(Some(limit), Given::default()).unwrap_err().problems.remove(0).hint.unwrap();
     assert_eq!(hint("databse"), "did you mean `database`?");
     assert_eq!(hint("web1"), "did you mean `web`, `web01`?");
     assert_eq!(hint("nothing"), "groups of the inventory: web, database");
-    let message = |limit| inventory.select(Some(limit)).unwrap_err().to_string();
+    let message = |limit| inventory.select(Some(limit), Given::default()).unwrap_err().to_string();
     assert!(message("~").contains("no regular expression"));
     assert!(message("~(,").contains("not a regular expression"));
     assert!(message("~(?=x),web").contains("not a regular expression"));
@@ -252,94 +291,13 @@ fn every_wrong_line_of_every_file_is_reported_at_once() {
             "2.yml:3",
             "2.yml:4",
             "2.yml:5",
+            "3.py:0",
             "4.toml:0",
             "missing:0"
         ]
     );
-    assert!(errors.to_string().starts_with("13 errors in the inventory\n  "));
-    assert!(errors.problems[12].to_string().contains("missing,"), "{}", errors.problems[12]);
-}
-
-#[cfg(unix)]
-#[test]
-fn a_program_is_not_run_and_not_read_as_hosts() {
-    use std::os::unix::fs::PermissionsExt;
-    let directory = files(&[("ec2", "#!/bin/sh\necho boom\n"), ("marked", "web01\n")]);
-    for name in ["ec2", "marked"] {
-        fs::set_permissions(directory.path().join(name), fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let errors = load_in(&directory, &["ec2"]).unwrap_err();
-    assert!(errors.to_string().contains("dynamic inventories are not run yet"), "{errors}");
-    assert_eq!(load_in(&directory, &["marked"]).unwrap().inventory.hosts().len(), 1);
-}
-
-#[test]
-fn hosts_whose_connection_cannot_be_told_are_refused_only_when_selected() {
-    let directory = files(&[
-        (
-            "hosts.yml",
-            "all:\n  hosts:\n    plain:\n    sealed:\n      ansible_user: !vault |\n        $ANSIBLE_VAULT;1.1;AES256\n        30\n  children:\n    windows:\n      hosts:\n        w[1:5]:\n",
-        ),
-        ("group_vars/windows.yml", "---\nansible_connection: winrm\n"),
-        ("host_vars/plain.yml", "comment: '{{ anything }}'\n"),
-        ("host_vars/sealed.yml", "ansible_host: '{{ inventory_hostname }}.example.com'\n"),
-    ]);
-    let inventory = load_in(&directory, &["hosts.yml"]).unwrap().inventory;
-    assert_eq!(inventory.select(Some("all:!windows:!sealed")).unwrap().hosts.len(), 1);
-    assert_eq!(
-        problems(&directory, &inventory.select(None).unwrap_err()),
-        [
-            "host_vars/sealed.yml:1: `ansible_host` is the template `{{ inventory_hostname }}.example.com`, which only Ansible can fill \
-             in, for `sealed` (write the value itself, or leave these hosts out with --limit)",
-            "hosts.yml:5: `ansible_user` is encrypted with ansible-vault, which is not read yet, for `sealed` (write the value itself, or \
-             leave these hosts out with --limit)",
-            "group_vars/windows.yml:2: `ansible_connection` is `winrm`, and hosts are reached over SSH or locally only, for `w1`, `w2`, \
-             `w3` and 2 more (use ssh or local, or leave these hosts out with --limit)",
-        ]
-    );
-}
-
-#[test]
-fn senseless_values_are_errors_of_their_line_once_for_all_hosts() {
-    let text = "a[1:4]\n[g]\nb ansible_port=70000 ansible_become=maybe\nc ansible_host=192.0.2.1:22 ansible_user='a b'\n\
-                [all:vars]\nansible_ssh_private_key_file=~\n";
-    let errors = load_text(text).unwrap_err();
-    let said: Vec<(u32, &str)> =
-        errors.problems.iter().map(|problem| (problem.line.unwrap(), problem.message.split(',').next().unwrap())).collect();
-    assert_eq!(
-        said,
-        [
-            (3, "`ansible_become` is `maybe`"),
-            (3, "`ansible_port` is `70000`"),
-            (4, "`ansible_host` is `192.0.2.1:22`"),
-            (4, "`ansible_user` is `a b`"),
-            (6, "`ansible_ssh_private_key_file` is `~`"),
-        ]
-    );
-    assert!(errors.problems[4].message.ends_with("for `a1`, `a2`, `a3` and 3 more"), "{}", errors.problems[4]);
-}
-
-#[test]
-fn connection_variables_are_read_leniently() {
-    let text = "a ansible_port=2222 ansible_become=yes ansible_connection=paramiko\n\
-                b ansible_port='\"22\"' ansible_become=0 ansible_connection=smart\n\
-                c ansible_ssh_host=[2001:db8::9] ansible_host=192.0.2.9 ansible_user=1000 ansible_become=Off\n\
-                d ansible_connection=local ansible_user= ansible_port=None\n\
-                e ansible_connection=ansible.builtin.ssh ansible_private_key_file=keys/id\n";
-    let inventory = load_text(text).unwrap().inventory;
-    let hosts = inventory.hosts();
-    assert_eq!(hosts.iter().map(|host| host.port).collect::<Vec<_>>(), [Some(2222), Some(22), None, None, None]);
-    assert_eq!(hosts.iter().map(|host| host.become_root).collect::<Vec<_>>(), [Some(true), Some(false), Some(false), None, None]);
-    assert_eq!((hosts[2].address.as_str(), hosts[2].user.as_deref()), ("2001:db8::9", Some("1000")));
-    assert_eq!((hosts[3].connection, hosts[3].user.as_deref()), (Connection::Local, None));
-    assert_eq!(hosts[4].private_key, Some(PathBuf::from("keys/id")));
-    assert!(hosts.iter().filter(|host| host.name != "d").all(|host| host.connection == Connection::Ssh));
-}
-
-#[test]
-fn a_listed_localhost_is_a_host_like_any_other() {
-    let inventory = load_text("localhost\n").unwrap().inventory;
-    assert_eq!(inventory.hosts()[0].connection, Connection::Ssh);
+    assert!(errors.to_string().starts_with("14 errors in the inventory\n  "));
+    assert!(errors.problems[13].to_string().contains("missing,"), "{}", errors.problems[13]);
 }
 
 #[test]
@@ -349,7 +307,7 @@ fn a_literal_list_needs_a_comma_and_takes_users_and_ports() {
     assert_eq!(hosts, [("h1", Some("ops"), Some(2222)), ("h2", None, None), ("2001:db8::1", None, Some(22))]);
     assert_eq!(Source::from_argument("h1"), Source::Path(PathBuf::from("h1")));
     assert!(load(&[Source::from_argument(",")]).unwrap_err().to_string().contains("names no host"));
-    assert!(load(&[Source::from_argument("-")]).unwrap_err().to_string().contains("standard input"));
+    assert_eq!(Source::from_argument("-"), Source::Stdin);
 }
 
 #[test]
@@ -363,14 +321,18 @@ fn ranges_that_would_fill_the_memory_are_refused() {
 fn broken_variables_next_to_an_inventory_are_errors_of_their_file() {
     let directory = files(&[
         ("hosts", "[web]\nh1\n"),
-        ("group_vars/all/vault.yml", "$ANSIBLE_VAULT;1.1;AES256\n30\n"),
         ("group_vars/web.yml", "a: 1\na: 2\n"),
+        ("group_vars/all.json", "{\"a\": 1,\n\"b\": ]}\n"),
         ("group_vars/other.yml", "not read: [\n"),
         ("host_vars/h1.yml", "- list\n"),
     ]);
     let errors = problems(&directory, &load_in(&directory, &["hosts"]).unwrap_err());
     assert_eq!(errors.len(), 3, "{errors:?}");
-    assert!(errors[0].starts_with("group_vars/all/vault.yml: the file is encrypted with ansible-vault"));
+    assert_eq!(
+        errors[0],
+        "group_vars/all.json:2: the JSON is not well-formed: ']' stands where a value belongs (look at the commas, the quotes and the \
+         brackets of this line and the one before)"
+    );
     assert!(errors[1].starts_with("group_vars/web.yml:2: key `a` stands here for the second time"));
     assert!(errors[2].starts_with("host_vars/h1.yml:1: the file is a list"));
 }

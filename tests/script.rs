@@ -11,7 +11,8 @@ use fleetscan::probe::{FrameReader, OutputLimits, State, Transcript};
 const NONCE: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 /// The shells that `/bin/sh` may be. `.ci/run` installs them; a missing one fails the test.
-const SHELLS: &[&[&str]] = &[&["dash", "-s"], &["bash", "--posix", "-s"], &["busybox", "ash", "-s"], &["mksh", "-s"]];
+const SHELLS: &[&[&str]] =
+    &[&["dash", "-s"], &["bash", "--posix", "-s"], &["busybox", "ash", "-s"], &["mksh", "-s"], &["zsh", "--emulate", "sh", "-s"]];
 
 fn run(shell: &[&str], script: &Script) -> Transcript {
     run_text(shell, script, script.text())

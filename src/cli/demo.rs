@@ -12,10 +12,13 @@ use clap::Args;
 use include_dir::{Dir, include_dir};
 
 use super::ExitStatus;
-use super::args::{CheckArgs, FailOn, InventoryArgs};
+use super::args::{CheckArgs, FailOn, HostKeyArgs, InventoryArgs};
 use super::error::Error;
+use super::login::LoginArgs;
 use super::output::OutputArgs;
+use super::privilege::BecomeArgs;
 use super::scan::{ConnectionArgs, runtime, sweep};
+use super::ssh::SshArgs;
 use crate::probe::{Recorded, Transcript, read_record_with};
 use crate::simulate::{Behaviour, Fleet};
 
@@ -80,17 +83,13 @@ impl DemoArgs {
         let hosts = InventoryArgs { inventory: vec![path("inventory.ini")], limit: None }.select()?;
         let connection = ConnectionArgs {
             forks: self.forks,
-            user: None,
-            private_key: None,
-            passphrase_file: None,
-            ask_pass: false,
-            password_file: None,
-            password_command: None,
-            become_root: false,
-            timeout: Duration::from_secs(3),
+            // The demo is the same whatever configuration of ssh the machine has.
+            ssh: SshArgs { ssh_config: Some("none".to_owned()), timeout: Some(Duration::from_secs(3)), ..SshArgs::default() },
+            login: LoginArgs::default(),
+            privilege: BecomeArgs::default(),
             host_timeout: Duration::from_secs(60),
             deadline: None,
-            known_hosts: Some(directory.join("known_hosts")),
+            host_keys: HostKeyArgs::with_known_hosts(Some(directory.join("known_hosts"))),
             record: None,
             quiet: self.quiet,
         };

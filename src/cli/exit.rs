@@ -9,7 +9,7 @@ use crate::model::{FleetReport, Severity, Status};
 pub enum ExitStatus {
     /// 0: every host was scanned, every verdict that counts is known, and nothing failed that counts.
     Clean,
-    /// 1: a check failed whose severity is at or above `--fail-on`.
+    /// 1: a check failed, or something is wrong across hosts, whose severity is at or above `--fail-on`.
     Findings,
     /// 2: the command line, the inventory, a check pack or a path was wrong; nothing was scanned.
     Usage,
@@ -28,7 +28,9 @@ impl ExitStatus {
         let counts = |by_severity: &std::collections::BTreeMap<Severity, u64>| {
             fail_on.is_some_and(|least| by_severity.range(least..).any(|(_, count)| *count > 0))
         };
-        let findings = counts(&totals.failed);
+        let across = report.fleet_findings();
+        let findings =
+            counts(&totals.failed) || fail_on.is_some_and(|least| across.iter().any(|finding| finding.severity >= least));
         let unscanned = totals.statuses.iter().any(|(status, count)| *status != Status::Scanned && *count > 0);
         let incomplete = unscanned || counts(&totals.unknown);
         match (findings, incomplete) {
@@ -95,6 +97,36 @@ mod tests {
         assert_eq!(ExitStatus::of(&report, Some(Severity::Critical)), ExitStatus::Clean);
         assert_eq!(ExitStatus::of(&report, Some(Severity::High)), ExitStatus::Incomplete);
         assert_eq!(ExitStatus::of(&report, Some(Severity::Low)), ExitStatus::FindingsAndIncomplete);
+        assert_eq!(ExitStatus::of(&report, None), ExitStatus::Clean);
+    }
+
+    #[test]
+    fn what_is_wrong_across_hosts_counts_as_a_failed_check_of_its_severity_does() {
+        use crate::model::{HostReport, KeyTrust, Outcome, ShownKey};
+        let host = |index: usize| HostReport {
+            index,
+            name: format!("web{index}"),
+            address: String::new(),
+            groups: Vec::new(),
+            outcome: Outcome::scanned(),
+            os: None,
+            privilege: None,
+            host_key: Some(ShownKey {
+                algorithm: "ssh-ed25519".to_owned(),
+                fingerprint: "SHA256:one".to_owned(),
+                how: KeyTrust::Known,
+                machine: format!("192.0.2.{index}:22"),
+            }),
+            scanned_at: String::new(),
+            duration_ms: 0,
+            findings: Vec::new(),
+        };
+        let mut report = report(&[], &[], &[]);
+        report.add(&host(0));
+        assert_eq!(ExitStatus::of(&report, Some(Severity::Info)), ExitStatus::Clean);
+        report.add(&host(1));
+        assert_eq!(ExitStatus::of(&report, Some(Severity::High)), ExitStatus::Findings);
+        assert_eq!(ExitStatus::of(&report, Some(Severity::Critical)), ExitStatus::Clean);
         assert_eq!(ExitStatus::of(&report, None), ExitStatus::Clean);
     }
 }

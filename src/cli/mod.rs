@@ -3,16 +3,22 @@
 mod args;
 mod checks;
 mod demo;
+mod doctor;
 mod error;
 mod exit;
 mod facts;
 mod generate;
+mod host_keys;
 mod inventory;
+mod login;
 mod output;
 mod plan;
+mod privilege;
 mod replay;
 mod scan;
 mod secrets;
+mod ssh;
+mod sudoers;
 
 use std::io::{self, Write};
 
@@ -42,16 +48,22 @@ pub struct Cli {
 enum Command {
     /// Scan the hosts of an inventory, or this machine (`scan local`)
     Scan(Box<scan::ScanArgs>),
+    /// Show for every host where a scan would stop, and what to do about it
+    Doctor(doctor::DoctorArgs),
     /// Judge recorded hosts again, offline, with today's checks
     Replay(replay::ReplayArgs),
     /// Show what would run where, byte for byte, without contacting any host
     Plan(plan::PlanArgs),
+    /// Print the rules of sudo (or doas) under which a login that is not root can answer everything
+    Sudoers(sudoers::SudoersArgs),
     /// List, show and validate checks
     Checks(checks::ChecksArgs),
     /// List the facts that checks can speak of
     Facts(facts::FactsArgs),
     /// Show an inventory as it is understood
     Inventory(inventory::InventoryCommand),
+    /// Collect the host keys of a fleet without logging in, and compare them with the known ones
+    HostKeys(host_keys::HostKeysArgs),
     /// Scan a simulated fleet on this machine: real SSH, recorded hosts
     Demo(demo::DemoArgs),
     /// Print shell completions or the manual page
@@ -67,11 +79,14 @@ impl Cli {
         log(self.verbose);
         match self.command {
             Command::Scan(args) => args.run(),
+            Command::Doctor(args) => args.run(),
             Command::Replay(args) => args.run(),
             Command::Plan(args) => args.run(),
+            Command::Sudoers(args) => args.run(),
             Command::Checks(args) => args.run(),
             Command::Facts(args) => args.run(),
             Command::Inventory(args) => args.run(),
+            Command::HostKeys(args) => args.run(),
             Command::Demo(args) => args.run(),
             Command::Generate(args) => args.run(),
         }
@@ -102,6 +117,11 @@ fn print(text: &str) -> Result<(), Error> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::because("standard output takes no more", error)),
         _ => Ok(()),
     }
+}
+
+/// Something on standard error that is worth knowing and no fault.
+fn note(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "note: {message}");
 }
 
 /// A warning on standard error. Where that is closed, nobody wants it.

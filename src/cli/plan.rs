@@ -6,13 +6,16 @@ use std::fmt::Write as _;
 use clap::Args;
 use ring::digest::{SHA256, digest};
 
-use super::args::{CheckArgs, InventoryArgs};
+use super::args::{CheckArgs, InventoryArgs, plan_of};
 use super::error::Error;
+use super::privilege::BecomeArgs;
+use super::ssh::{SshArgs, needs};
 use super::{ExitStatus, print};
 use crate::command::{Become, Script};
+
 use crate::model::{Connection, Host};
-use crate::probe::{self, Plan};
-use crate::scan;
+use crate::probe::Plan;
+use crate::ssh::{Route, Target};
 
 /// Show what would run where, byte for byte, without contacting any host.
 #[derive(Debug, Args)]
@@ -21,12 +24,10 @@ pub(super) struct PlanArgs {
     inventory: InventoryArgs,
     #[command(flatten)]
     checks: CheckArgs,
-    /// The user where the inventory names none
-    #[arg(short, long)]
-    user: Option<String>,
-    /// Ask sudo for the commands that need root, where the inventory does not say
-    #[arg(short, long = "become")]
-    become_root: bool,
+    #[command(flatten)]
+    ssh: SshArgs,
+    #[command(flatten)]
+    privilege: BecomeArgs,
 }
 
 /// Stands for the word that is drawn afresh for every host and run, so that the same plan has the same digest.
@@ -35,12 +36,12 @@ const NO_NONCE: &str = "00000000000000000000000000000000";
 impl PlanArgs {
     pub(super) fn run(self) -> Result<ExitStatus, Error> {
         let checks = self.checks.load()?;
-        let mut facts = checks.facts();
-        facts.extend(scan::base_facts());
-        let plan = probe::plan(&facts).map_err(|error| Error::because("the checks ask for what no probe knows", error))?;
-        let hosts = self.inventory.select()?;
+        let plan = plan_of(&checks)?;
+        let hosts = self.inventory.select_given(self.privilege.given())?;
 
-        let become_of = |host: &Host| if host.become_root.unwrap_or(self.become_root) { Become::Sudo } else { Become::No };
+        let resolver = self.ssh.resolver()?;
+        needs(&resolver, &hosts)?;
+        let become_of = |host: &Host| self.privilege.of(host);
         let mut text = format!(
             "# {} hosts, {} checks, {} commands; nothing is contacted\n\n",
             hosts.len(),
@@ -48,32 +49,76 @@ impl PlanArgs {
             plan.steps().len()
         );
         for host in &hosts {
-            let user = host.user.as_deref().or(self.user.as_deref()).unwrap_or("(you)");
-            let place = match (host.connection, host.port) {
-                (Connection::Local, _) => "on this machine, without SSH".to_owned(),
-                (Connection::Ssh, None | Some(22)) => format!("ssh {user}@{}", host.address),
-                (Connection::Ssh, Some(port)) => format!("ssh {user}@{} port {port}", host.address),
+            let place = match host.connection {
+                Connection::Local => "on this machine, without SSH".to_owned(),
+                Connection::Ssh => resolver.target(host).map_or_else(|error| error.to_string(), |(target, _)| way(&target)),
             };
-            let sudo = if become_of(host) == Become::Sudo { ", sudo -k -n where root is needed" } else { "" };
+            let by = match become_of(host) {
+                Become::No => String::new(),
+                with => format!(", {} where root is needed", by(with)),
+            };
             let groups = if host.groups.is_empty() { "ungrouped".to_owned() } else { host.groups.join(",") };
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{}: {place}{sudo}; groups: {groups}", host.name);
+            let _ = writeln!(text, "{}: {place}{by}; groups: {groups}", host.name);
         }
         commands(&plan, &mut text);
-        let kinds: BTreeSet<bool> = hosts.iter().map(|host| become_of(host) == Become::Sudo).collect();
-        for sudo in kinds {
-            let script = Script::new(NO_NONCE, plan.steps(), if sudo { Become::Sudo } else { Become::No });
-            let sum = data_encoding::HEXLOWER.encode(digest(&SHA256, script.text().as_bytes()).as_ref());
-            let who = if sudo { "hosts with sudo" } else { "hosts without sudo" };
+        let kinds: BTreeSet<Become> = hosts.iter().map(become_of).collect();
+        for with in kinds {
+            let script = Script::new(NO_NONCE, plan.steps(), with);
+            let who = match with {
+                Become::No => "without sudo and doas".to_owned(),
+                with => format!("with {}", by(with)),
+            };
             let _ = writeln!(
                 text,
-                "\n# The script for {who}, on the standard input of `/bin/sh -s`; a fresh nonce takes the place of the zeros."
+                "\n# The script for hosts {who}, on the standard input of `/bin/sh -s`; a fresh nonce takes the place of the zeros."
             );
-            let _ = writeln!(text, "# sha256 {sum}\n{}", script.text());
+            if script.with() != Become::No {
+                let _ = writeln!(
+                    text,
+                    "# F is what both shells know, R what needs root, O the rest. Where sudo or doas gives a shell of root's, that one asks all of it\n\
+                     # (F, O and R, as `whole` puts them together); else the login asks, and R command by command."
+                );
+            }
+            let _ = writeln!(text, "# sha256 {}\n{}", digest_of(&plan, with), script.text());
         }
         print(&text)?;
         Ok(ExitStatus::Clean)
     }
+}
+
+/// How a host is reached: as whom, where, and through which others.
+fn way(target: &Target) -> String {
+    let place = |target: &Target| match target.port {
+        22 => format!("{}@{}", target.user, target.address),
+        port => format!("{}@{} port {port}", target.user, target.address),
+    };
+    let mut text = format!("ssh {}", place(target));
+    for hop in target.way().skip(1) {
+        text.push_str(&format!(", through {}", place(hop)));
+    }
+    if let Some(Route::Command(command)) = target.way().last().map(|first| &first.route) {
+        text.push_str(&format!(", over `{command}`"));
+    }
+    text
+}
+
+/// By what a login becomes root, in words.
+fn by(with: Become) -> &'static str {
+    match with {
+        Become::No => "nothing",
+        Become::Sudo { password: false, or_doas: true } => "sudo or doas",
+        Become::Sudo { password: true, or_doas: true } => "sudo (with a password if it wants one) or doas",
+        Become::Sudo { password: false, or_doas: false } => "sudo",
+        Become::Sudo { password: true, or_doas: false } => "sudo (with a password if it wants one)",
+        Become::Doas => "doas",
+    }
+}
+
+/// SHA-256 of the script of a plan, with zeros for the nonce.
+pub(super) fn digest_of(plan: &Plan, with: Become) -> String {
+    let script = Script::new(NO_NONCE, plan.steps(), with);
+    data_encoding::HEXLOWER.encode(digest(&SHA256, script.text().as_bytes()).as_ref())
 }
 
 fn commands(plan: &Plan, text: &mut String) {

@@ -7,17 +7,21 @@ use clap::Args;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::args::{CheckArgs, InventoryArgs, seconds};
+use super::args::{CheckArgs, HostKeyArgs, InventoryArgs, plan_of, save_new_keys, seconds};
 use super::error::Error;
+use super::login::LoginArgs;
 use super::output::{OutputArgs, Reports};
-use super::{ExitStatus, secrets, warn};
+use super::privilege::BecomeArgs;
+use super::ssh::{self, SshArgs};
+use super::{ExitStatus, warn};
 use crate::check::CheckSet;
+use crate::inventory::Given;
 use crate::journal::Journal;
 use crate::model::{Connection, Host, ScanEvent};
-use crate::probe::{self, OutputLimits};
+use crate::probe::OutputLimits;
 use crate::report::Progress;
 use crate::scan::{self, Cancel, Options, Scanned};
-use crate::ssh::{CredentialSources, Credentials, Engine, HostKeySources, HostKeys, Limits, Login, Passwords};
+use crate::ssh::{Credentials, Engine, HostKeys};
 
 /// Scan the hosts of an inventory, or this machine (`scan local`).
 #[derive(Debug, Args)]
@@ -25,7 +29,7 @@ pub(super) struct ScanArgs {
     /// `local`: this machine, without SSH
     #[arg(value_name = "local", conflicts_with = "inventory", value_parser = ["local"])]
     target: Option<String>,
-    /// Inventory file or directory, or a literal list with a comma (`web01,web02,`); may be given several times
+    /// Inventory: a file, directory or program, `-` for standard input, or a list with a comma (`web01,web02,`); may be given several times
     #[arg(short, long, value_name = "INVENTORY", required_unless_present = "target")]
     inventory: Vec<String>,
     /// Only hosts that match, as `ansible -l`: `web:&prod:!web03`, globs, `~regex`, `@FILE`
@@ -45,39 +49,20 @@ pub(super) struct ConnectionArgs {
     /// Hosts at once; default 256, or fewer where the limit of open files asks for it
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(super) forks: Option<u32>,
-    /// User to log in as, where the inventory names none
-    #[arg(short, long)]
-    pub(super) user: Option<String>,
-    /// Private key file, and then only that one, where the inventory names none
-    #[arg(long, value_name = "FILE")]
-    pub(super) private_key: Option<PathBuf>,
-    /// Passphrases of encrypted keys, one a line; without it they are asked for, once for all hosts
-    #[arg(long, value_name = "FILE")]
-    pub(super) passphrase_file: Option<PathBuf>,
-    /// Ask for the password of the login, once for all hosts, where the inventory names none
-    #[arg(short = 'k', long, conflicts_with_all = ["password_file", "password_command"])]
-    pub(super) ask_pass: bool,
-    /// File with the password of the login in its first line, where the inventory names none
-    #[arg(long, value_name = "FILE", conflicts_with = "password_command")]
-    pub(super) password_file: Option<PathBuf>,
-    /// Shell command that prints the password of FLEETSCAN_USER on FLEETSCAN_HOST (also FLEETSCAN_ADDRESS, FLEETSCAN_PORT)
-    #[arg(long, value_name = "COMMAND")]
-    pub(super) password_command: Option<String>,
-    /// Ask sudo for the commands that need root, where the inventory does not say
-    #[arg(short, long = "become")]
-    pub(super) become_root: bool,
-    /// Time for the connection to a host, seconds
-    #[arg(short = 'T', long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
-    pub(super) timeout: Duration,
+    #[command(flatten)]
+    pub(super) ssh: SshArgs,
+    #[command(flatten)]
+    pub(super) login: LoginArgs,
+    #[command(flatten)]
+    pub(super) privilege: BecomeArgs,
     /// Time for one host in all, seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "120")]
     pub(super) host_timeout: Duration,
     /// Time for the whole scan, seconds; hosts not done by then are reported as not scanned
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(super) deadline: Option<Duration>,
-    /// Known host keys, in place of `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`
-    #[arg(long, value_name = "FILE")]
-    pub(super) known_hosts: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) host_keys: HostKeyArgs,
     /// Record the answers of every host in a directory, for `fleetscan replay`
     #[arg(long, value_name = "DIR")]
     pub(super) record: Option<PathBuf>,
@@ -97,7 +82,8 @@ impl ScanArgs {
         let checks = self.checks.load()?;
         let hosts = match &self.target {
             Some(_) => vec![Host { connection: Connection::Local, ..Host::named("localhost") }],
-            None => InventoryArgs { inventory: self.inventory, limit: self.limit }.select()?,
+            None => InventoryArgs { inventory: self.inventory, limit: self.limit }
+                .select_given(Given { password: self.connection.login.names_password(), ..self.connection.privilege.given() })?,
         };
         let reports = self.output.open()?;
         let runtime = runtime()?;
@@ -120,9 +106,7 @@ pub(super) async fn sweep(
     args: ConnectionArgs,
     reports: Reports,
 ) -> Result<ExitStatus, Error> {
-    let mut facts = checks.facts();
-    facts.extend(scan::base_facts());
-    let plan = probe::plan(&facts).map_err(|error| Error::because("the checks ask for what no probe knows", error))?;
+    let plan = plan_of(&checks)?;
     if let Some(directory) = &args.record {
         std::fs::create_dir_all(directory)
             .map_err(|error| Error::because(format!("recordings cannot be written to `{}`", directory.display()), error))?;
@@ -130,6 +114,7 @@ pub(super) async fn sweep(
     let mut journal = Journal::new().map_err(|error| Error::because("no place for the journal", error))?;
     let mut progress = if args.quiet { Progress::nothing() } else { Progress::on_stderr() };
     let options = options(args, &hosts).await?;
+    let new_keys = options.engine.host_keys.new_keys();
 
     let (cancel, cancelled) = watch::channel(Cancel::No);
     let interrupts = tokio::spawn(interrupts(cancel));
@@ -138,6 +123,7 @@ pub(super) async fn sweep(
         scan::run(hosts, checks, plan, options, &mut journal, &mut show, cancelled).await;
     interrupts.abort();
     progress.finish();
+    save_new_keys(&new_keys);
     warnings.iter().for_each(|warning| warn(warning));
     reports.write(&report, &journal, interrupted)
 }
@@ -161,62 +147,24 @@ async fn interrupts(cancel: watch::Sender<Cancel>) {
     }
 }
 
-/// The keys and passwords of a scan, read and asked for once for all hosts.
-async fn load_credentials(args: &ConnectionArgs, hosts: &[Host]) -> Result<Credentials, Error> {
-    let passwords = match (&args.password_command, &args.password_file, args.ask_pass) {
-        (Some(command), _, _) => Passwords::by_command(command),
-        (None, Some(path), _) => Passwords::all(secrets::from_file(path)?),
-        (None, None, true) => Passwords::all(secrets::ask("SSH password: ")?),
-        (None, None, false) => Passwords::none(),
-    };
-    let sources = CredentialSources {
-        named: args.private_key.clone(),
-        passphrases: args.passphrase_file.as_deref().map(secrets::lines_of).transpose()?.unwrap_or_default(),
-        ask: secrets::asker(),
-        passwords,
-        ..CredentialSources::of_environment()
-    };
-    let over_ssh = hosts.iter().filter(|host| host.connection == Connection::Ssh);
-    let logins: Vec<Login> = over_ssh.map(|host| scan::login(host, args.private_key.as_ref())).collect();
-    Credentials::load(&sources, &logins).await.map_err(|error| {
-        let hint = error.hint();
-        let error = Error::because("the private key cannot be used", error);
-        hint.into_iter().fold(error, Error::hint)
-    })
-}
-
 /// The options of a scan: keys and known hosts are read once, for all hosts.
-async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error> {
+pub(super) async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error> {
     let over_ssh = hosts.iter().filter(|host| host.connection == Connection::Ssh).count();
     let mut credentials = Credentials::default();
     let mut host_keys = HostKeys::default();
-    let mut user = args.user.clone().unwrap_or_default();
+    let resolver = args.ssh.resolver()?;
     if over_ssh > 0 {
-        credentials = load_credentials(&args, hosts).await?;
-        let sources = HostKeySources { named: args.known_hosts, home: std::env::home_dir(), ..HostKeySources::default() };
-        host_keys = HostKeys::load(&sources).map_err(|error| Error::because("the known host keys cannot be used", error))?;
-        host_keys.warnings().iter().for_each(|warning| warn(&warning.to_string()));
-        if user.is_empty() {
-            let variable = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
-            user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_default();
-        }
-        if let Some(host) = hosts.iter().find(|host| host.user.is_none() && user.is_empty()) {
-            let error = Error::new(format!("nothing says as whom to log in on `{}`", host.name));
-            return Err(error.hint("name a user with `-u`, or with `ansible_user` in the inventory"));
-        }
+        let needs = ssh::needs(&resolver, hosts)?;
+        credentials = args.login.load(args.ssh.private_key.as_deref(), &needs.logins).await?;
+        host_keys = args.host_keys.load(&needs.identities)?;
     }
     Ok(Options {
         forks: forks(args.forks, over_ssh)?,
-        user,
-        port: 22,
-        private_key: args.private_key,
-        become_root: args.become_root,
-        engine: Engine::new(
-            credentials,
-            host_keys,
-            // As ssh's ConnectTimeout, for the connection and for the key exchange after it; the host's own limit bounds the rest.
-            Limits { connect: args.timeout, handshake: args.timeout, run: args.host_timeout, ..Limits::default() },
-        ),
+        resolver,
+        become_root: args.privilege.become_root(),
+        become_method: args.privilege.method(),
+        become_password: args.privilege.password(hosts)?,
+        engine: Engine::new(credentials, host_keys, args.ssh.limits(args.host_timeout)),
         output: OutputLimits::default(),
         host_timeout: args.host_timeout,
         deadline: args.deadline,
@@ -225,7 +173,7 @@ async fn options(args: ConnectionArgs, hosts: &[Host]) -> Result<Options, Error>
 }
 
 /// How many hosts at once: what was asked for, if the limit of open files allows it, else as many as it does.
-fn forks(asked: Option<u32>, hosts: usize) -> Result<usize, Error> {
+pub(super) fn forks(asked: Option<u32>, hosts: usize) -> Result<usize, Error> {
     // Where the limit cannot be raised or read, the old one stays: 1024 nearly everywhere.
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
     let most = files.saturating_sub(SPARE_FILES).max(1);

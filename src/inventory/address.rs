@@ -16,6 +16,23 @@ pub(super) struct Entry {
     pub(super) port: Option<u16>,
 }
 
+impl Entry {
+    /// A host by the name that another program gave it, in which nothing is a login, a range or a port.
+    pub(super) fn verbatim(name: &str) -> Result<Self, Complaint> {
+        let say = |what: &str| Err(Complaint::new(format!("the name `{name}` {what}")));
+        match name {
+            "" => Err(Complaint::new("a host has an empty name")),
+            "." | ".." => say("is not that of a host"),
+            _ if name.contains(['/', '\\']) || name.contains(char::is_control) => say("holds what no host name does"),
+            _ if name.len() > LONGEST_NAME => say("is longer than 255 characters"),
+            _ => Ok(Self { user: None, names: Names::one(name), port: None }),
+        }
+    }
+}
+
+/// The longest name of a host, in bytes.
+const LONGEST_NAME: usize = 255;
+
 /// Takes a host entry apart.
 pub(super) fn entry(text: &str) -> Result<Entry, Complaint> {
     let (user, place) = match text.rsplit_once('@') {
@@ -161,7 +178,7 @@ fn check_name(pattern: &str, text: &str) -> Result<(), Complaint> {
     if pattern.contains(':') && !is_ipv6(pattern) && outside_brackets(pattern).any(|(_, character)| character == ':') {
         return say("holds a colon, which no host name does");
     }
-    if pattern.len() > 255 {
+    if pattern.len() > LONGEST_NAME {
         return say("is longer than 255 characters");
     }
     Ok(())

@@ -1,11 +1,12 @@
-//! A path given as inventory: one file, or a directory of files. Decides which format a file has.
+//! Where the text of an inventory comes from: one file, a directory of files, standard input.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::format::{self, Format};
 use super::graph::{Graph, Origin};
-use super::{Complaint, ini, yaml};
+use super::{Complaint, ini, program, ssh_config, yaml};
 
 /// Names that are never an inventory in a directory: Ansible's defaults.
 const IGNORED_NAMES: [&str; 3] = ["host_vars", "group_vars", "vars_plugins"];
@@ -21,11 +22,20 @@ const DEEPEST: usize = 16;
 
 /// Reads a file, or every file of a directory in the order of their names' bytes.
 pub(super) fn read(graph: &mut Graph, path: &Path) {
-    if path == Path::new("-") {
-        let complaint = Complaint::new("an inventory is not read from standard input yet").hint("write it to a file");
-        return whole_file_problem(graph, path, complaint);
-    }
     read_at(graph, path, 0);
+}
+
+/// Reads standard input, whatever format it has.
+pub(super) fn read_stdin(graph: &mut Graph) {
+    let file = graph.text("standard input");
+    let mut bytes = Vec::new();
+    let whole = Origin { file, line: 0 };
+    match io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes) {
+        Err(error) => graph.problem(whole, Complaint::new(format!("can't be read: {error}"))),
+        Ok(_) if bytes.len() as u64 > LARGEST => graph.problem(whole, Complaint::new("is longer than 1 GiB")),
+        Ok(_) if format::is_sealed(&bytes) => graph.problem(whole, format::sealed()),
+        Ok(_) => read_text(graph, file, None, &bytes, format::of_text(&bytes)),
+    }
 }
 
 fn read_at(graph: &mut Graph, path: &Path, depth: usize) {
@@ -57,25 +67,33 @@ fn is_ignored(name: &str) -> bool {
 }
 
 fn whole_file_problem(graph: &mut Graph, path: &Path, complaint: Complaint) {
-    let file = graph.file(path.display().to_string());
+    let file = graph.file(path);
     graph.problem(Origin { file, line: 0 }, complaint);
 }
 
 fn read_file(graph: &mut Graph, path: &Path) {
-    let file = graph.file(path.display().to_string());
     let (bytes, executable) = match contents(path) {
         Ok(contents) => contents,
-        Err(complaint) => return graph.problem(Origin { file, line: 0 }, complaint),
+        Err(complaint) => return whole_file_problem(graph, path, complaint),
     };
-    let format = match format_of(path, &bytes, executable) {
-        Ok(format) => format,
-        Err(complaint) => return graph.problem(Origin { file, line: 0 }, complaint),
-    };
-    if let Some(text) = decode(graph, file, &bytes) {
-        match format {
-            Format::Yaml => yaml::read(graph, file, &text),
-            Format::Ini => ini::read(graph, file, &text),
+    match format::of_file(path, &bytes, executable) {
+        Ok(Format::Program) => program::read(graph, path, program::Limits::default()),
+        Ok(format) => {
+            let file = graph.file(path);
+            read_text(graph, file, Some(path), &bytes, format);
         }
+        Err(complaint) => whole_file_problem(graph, path, complaint),
+    }
+}
+
+fn read_text(graph: &mut Graph, file: usize, path: Option<&Path>, bytes: &[u8], format: Format) {
+    let Some(text) = decode(graph, file, bytes) else { return };
+    match format {
+        Format::Yaml => yaml::read(graph, file, &text, yaml::Syntax::Yaml),
+        Format::Json => yaml::read(graph, file, &text, yaml::Syntax::Json),
+        Format::Csv => super::csv::read(graph, file, &text),
+        Format::SshConfig => ssh_config::read(graph, file, path, &text),
+        Format::Ini | Format::Program => ini::read(graph, file, &text),
     }
 }
 
@@ -108,53 +126,6 @@ fn is_executable(_: &fs::Metadata) -> bool {
     false
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Yaml,
-    Ini,
-}
-
-/// The format by the extension, else by the first line that says something. What is not read yet is refused by its name.
-fn format_of(path: &Path, bytes: &[u8], executable: bool) -> Result<Format, Complaint> {
-    const EXPORT: &str = "write the result of `ansible-inventory -i FILE --list -y` to a .yml file and use that";
-    // The executable bit alone says nothing: on some file systems every file has it.
-    if bytes.starts_with(b"\x7fELF") || executable && bytes.starts_with(b"#!") {
-        return Err(Complaint::new("the file is a program: dynamic inventories are not run yet, they come later").hint(EXPORT));
-    }
-    if let Some(complaint) = sealed(bytes) {
-        return Err(complaint);
-    }
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("yaml" | "yml" | "json") => Ok(Format::Yaml),
-        Some("toml") => Err(Complaint::new("inventories in TOML are not read").hint(EXPORT)),
-        Some("csv") => {
-            Err(Complaint::new("inventories in CSV are not read yet, they come later")
-                .hint("write one host a line in a plain file"))
-        }
-        None if looks_like_yaml(bytes) => Ok(Format::Yaml),
-        _ => Ok(Format::Ini),
-    }
-}
-
-/// The refusal of a file that ansible-vault encrypted.
-pub(super) fn sealed(bytes: &[u8]) -> Option<Complaint> {
-    bytes.starts_with(b"$ANSIBLE_VAULT;").then(|| {
-        Complaint::new("the file is encrypted with ansible-vault, which is not read yet")
-            .hint("keep what is not secret, such as addresses and logins, in a file of its own")
-    })
-}
-
-/// Whether the first line that says something begins a YAML document: `---`, `{`, or a key alone on its line.
-fn looks_like_yaml(bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes.get(..bytes.len().min(64 * 1024)).unwrap_or(bytes));
-    let first =
-        text.lines().map(str::trim_end).find(|line| !line.trim().is_empty() && !line.trim_start().starts_with(['#', ';']));
-    first.is_some_and(|line| {
-        let key = line.split_once(" #").map_or(line, |(key, _)| key).trim_end();
-        line == "---" || line.starts_with("--- ") || line.starts_with('{') || key.ends_with(':') && !key.starts_with('[')
-    })
-}
-
 /// The text of a file. Ansible lets comments be in any encoding, nothing else.
 pub(super) fn decode(graph: &mut Graph, file: usize, bytes: &[u8]) -> Option<String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -176,33 +147,6 @@ pub(super) fn decode(graph: &mut Graph, file: usize, bytes: &[u8]) -> Option<Str
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn format(name: &str, text: &str) -> Format {
-        format_of(Path::new(name), text.as_bytes(), false).unwrap()
-    }
-
-    #[test]
-    fn the_format_follows_the_extension_then_the_first_line() {
-        assert_eq!(format("a.yml", "web01\n"), Format::Yaml);
-        assert_eq!(format("a.json", "{}"), Format::Yaml);
-        assert_eq!(format("a.ini", "all:\n"), Format::Ini);
-        assert_eq!(format("hosts", "# note\n\nweb01 a=1\n"), Format::Ini);
-        assert_eq!(format("hosts", "[web]\nweb01\n"), Format::Ini);
-        assert_eq!(format("hosts", "# note\n---\nall:\n"), Format::Yaml);
-        assert_eq!(format("hosts", "all:   # everything\n  hosts:\n"), Format::Yaml);
-        assert_eq!(format("hosts", "{\"all\": {}}"), Format::Yaml);
-    }
-
-    #[test]
-    fn what_is_not_read_yet_is_refused_by_its_name() {
-        let refused =
-            |name: &str, text: &str, executable| format_of(Path::new(name), text.as_bytes(), executable).unwrap_err().message;
-        assert!(refused("ec2.py", "#!/usr/bin/python3\n", true).contains("dynamic inventories"));
-        assert!(refused("hosts.toml", "", false).contains("TOML"));
-        assert!(refused("hosts.csv", "", false).contains("CSV"));
-        assert!(refused("hosts", "$ANSIBLE_VAULT;1.1;AES256\n", false).contains("ansible-vault"));
-        assert!(format_of(Path::new("hosts"), b"web01\n", true).is_ok());
-    }
 
     #[test]
     fn editors_leftovers_and_variables_are_no_inventories() {

@@ -1,6 +1,7 @@
 //! Hosts and groups while the sources are read: who is in what, and every variable with the line that it stands on.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
 
 use super::address::{Entry, too_many};
 use super::{Complaint, MOST_HOSTS, Problem};
@@ -24,6 +25,15 @@ pub(super) struct Origin {
 pub(super) struct Variable {
     pub(super) value: Value,
     pub(super) origin: Origin,
+    /// Braces in it are braces: `!unsafe`.
+    pub(super) verbatim: bool,
+}
+
+impl Variable {
+    /// A value that may be a template.
+    pub(super) fn new(value: Value, origin: Origin) -> Self {
+        Self { value, origin, verbatim: false }
+    }
 }
 
 /// Variables by name.
@@ -47,6 +57,15 @@ pub(super) struct HostNode {
     /// The groups that the host is in directly.
     pub(super) groups: Vec<usize>,
     pub(super) variables: Variables,
+    /// Where the host was named first.
+    pub(super) origin: Origin,
+}
+
+/// What was read: as it is called, and where it is on disk, if it is.
+#[derive(Debug)]
+struct SourceFile {
+    name: String,
+    path: Option<PathBuf>,
 }
 
 /// Everything that was read so far.
@@ -56,7 +75,7 @@ pub(super) struct Graph {
     pub(super) hosts: Vec<HostNode>,
     pub(super) problems: Vec<(Origin, Complaint)>,
     warnings: Vec<(Origin, Complaint)>,
-    files: Vec<String>,
+    files: Vec<SourceFile>,
     group_places: HashMap<String, usize>,
     host_places: HashMap<String, usize>,
     members: HashSet<(usize, usize)>,
@@ -73,10 +92,35 @@ impl Graph {
         graph
     }
 
-    /// A file that is now read; lines refer to it.
-    pub(super) fn file(&mut self, name: impl Into<String>) -> usize {
-        self.files.push(name.into());
+    /// A text that is now read and that is no file; lines refer to it.
+    pub(super) fn text(&mut self, name: impl Into<String>) -> usize {
+        self.files.push(SourceFile { name: name.into(), path: None });
         self.files.len() - 1
+    }
+
+    /// A file that is now read; lines refer to it.
+    pub(super) fn file(&mut self, path: &Path) -> usize {
+        self.files.push(SourceFile { name: path.display().to_string(), path: Some(path.to_owned()) });
+        self.files.len() - 1
+    }
+
+    /// What a program of that path says, asked with `arguments`; lines are those of its answer.
+    pub(super) fn answer(&mut self, path: &Path, arguments: &str) -> usize {
+        self.files.push(SourceFile { name: format!("{} {arguments}", path.display()), path: Some(path.to_owned()) });
+        self.files.len() - 1
+    }
+
+    /// The file that named a host first: `inventory_file`. `None` where the host was named on the command line or on standard input.
+    pub(super) fn path_of(&self, host: &HostNode) -> Option<&Path> {
+        self.files.get(host.origin.file)?.path.as_deref()
+    }
+
+    /// Sets a variable of a host that was named.
+    pub(super) fn set_host_variables(&mut self, name: &str, variables: Variables) {
+        let place = self.host_places.get(name).copied();
+        if let Some(host) = place.and_then(|place| self.hosts.get_mut(place)) {
+            host.variables.extend(variables);
+        }
     }
 
     /// Something is wrong with a line.
@@ -91,7 +135,7 @@ impl Graph {
 
     /// There was no host in all of the sources.
     pub(super) fn empty(&mut self, sources: &str) {
-        let file = self.file(sources);
+        let file = self.text(sources);
         let complaint =
             Complaint::new("the inventory names no host").hint("write one host a line, or groups of hosts as for Ansible");
         self.problem(Origin { file, line: 0 }, complaint);
@@ -164,15 +208,16 @@ impl Graph {
     }
 
     /// Sets a variable of a group.
-    pub(super) fn set_group_variable(&mut self, group: usize, name: &str, value: Value, origin: Origin) {
+    pub(super) fn set_group_variable(&mut self, group: usize, name: &str, variable: Variable) {
         if name == "ansible_group_priority" {
+            let Variable { value, origin, .. } = variable;
             let priority = value.as_int().or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()));
             match (priority, self.groups.get_mut(group)) {
                 (Some(priority), Some(group)) => group.priority = priority,
                 _ => self.problem(origin, Complaint::new(format!("`{name}` is `{value}`, not a whole number"))),
             }
         } else if let Some(group) = self.groups.get_mut(group) {
-            group.variables.insert(name.to_owned(), Variable { value, origin });
+            group.variables.insert(name.to_owned(), variable);
         }
     }
 
@@ -210,8 +255,8 @@ impl Graph {
             }
             return place;
         }
-        let variables = said.map(|(variable, value)| (variable.to_owned(), Variable { value, origin })).collect();
-        self.hosts.push(HostNode { name: name.clone(), groups: Vec::new(), variables });
+        let variables = said.map(|(variable, value)| (variable.to_owned(), Variable::new(value, origin))).collect();
+        self.hosts.push(HostNode { name: name.clone(), groups: Vec::new(), variables, origin });
         self.host_places.insert(name, self.hosts.len() - 1);
         self.hosts.len() - 1
     }
@@ -354,9 +399,9 @@ pub(super) fn hosts_under<'a>(
     found
 }
 
-fn placed(files: &[String], origin: Origin, complaint: Complaint) -> Problem {
+fn placed(files: &[SourceFile], origin: Origin, complaint: Complaint) -> Problem {
     Problem {
-        file: files.get(origin.file).cloned().unwrap_or_default(),
+        file: files.get(origin.file).map(|file| file.name.clone()).unwrap_or_default(),
         line: (origin.line > 0).then_some(origin.line),
         message: complaint.message,
         hint: complaint.hint,

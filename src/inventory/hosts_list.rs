@@ -5,7 +5,7 @@ use super::graph::{Graph, Origin, UNGROUPED, Variables};
 
 /// Reads the hosts between the commas.
 pub(super) fn read(graph: &mut Graph, text: &str) {
-    let file = graph.file("-i");
+    let file = graph.text("-i");
     let origin = Origin { file, line: 0 };
     for host in text.split(',').map(str::trim).filter(|host| !host.is_empty()) {
         match address::entry(host) {

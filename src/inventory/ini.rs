@@ -109,7 +109,7 @@ fn hosts(graph: &mut Graph, group: usize, line: &str, origin: Origin) -> Result<
             return Err(complaint.hint("write one host a line; quote values that hold spaces"));
         };
         check_name(name)?;
-        variables.insert(name.to_owned(), Variable { value: literal::value(value), origin });
+        variables.insert(name.to_owned(), Variable::new(literal::value(value), origin));
     }
     graph.add_hosts(&entry, group, &variables, origin);
     Ok(())
@@ -130,7 +130,7 @@ fn child(graph: &mut Graph, pending: &mut Pending, parent: usize, line: &str, or
 fn variable(graph: &mut Graph, group: usize, line: &str, origin: Origin) -> Result<(), Complaint> {
     let (name, value) = line.split_once('=').ok_or_else(|| Complaint::new(format!("`{line}` is not `name=value`")))?;
     check_name(name.trim())?;
-    graph.set_group_variable(group, name.trim(), literal::value(value.trim()), origin);
+    graph.set_group_variable(group, name.trim(), Variable::new(literal::value(value.trim()), origin));
     Ok(())
 }
 

@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
                 _ => Value::List(items),
             }),
             '{' => self.braces(depth),
-            '\'' | '"' => self.strings(),
+            '\'' | '"' => self.strings(false),
             '0'..='9' | '.' | '+' | '-' => self.number(),
             _ => self.name(),
         }
@@ -116,12 +116,11 @@ impl<'a> Reader<'a> {
     fn name(&mut self) -> Option<Value> {
         let end = self.rest.find(|character: char| !character.is_alphanumeric() && character != '_').unwrap_or(self.rest.len());
         let (name, rest) = self.rest.split_at(end);
-        if rest.starts_with(['\'', '"']) && matches!(name.to_ascii_lowercase().as_str(), "r" | "u" | "b" | "br" | "rb") {
+        if rest.starts_with(['\'', '"']) {
+            self.rest = rest;
             return match name.to_ascii_lowercase().as_str() {
-                "u" | "b" => {
-                    self.rest = rest;
-                    self.strings()
-                }
+                "u" | "b" => self.strings(false),
+                "r" | "br" | "rb" => self.strings(true),
                 _ => None,
             };
         }
@@ -134,22 +133,32 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One string, or several side by side, which Python joins.
-    fn strings(&mut self) -> Option<Value> {
+    /// One string, or several side by side, which Python joins. A backslash in a raw one is a backslash.
+    fn strings(&mut self, raw: bool) -> Option<Value> {
         let mut text = String::new();
         while let Some(quote @ ('\'' | '"')) = self.rest.chars().next() {
             self.rest = self.rest.get(1..)?;
-            self.string(quote, &mut text)?;
+            self.string(quote, raw, &mut text)?;
             self.skip_space();
         }
         Some(Value::String(text))
     }
 
-    fn string(&mut self, quote: char, text: &mut String) -> Option<()> {
+    fn string(&mut self, quote: char, raw: bool, text: &mut String) -> Option<()> {
         let mut characters = self.rest.chars();
         loop {
             match characters.next()? {
+                '\\' if raw => text.extend(['\\', characters.next()?]),
                 '\\' => match characters.next()? {
+                    'a' => text.push('\u{7}'),
+                    'b' => text.push('\u{8}'),
+                    'f' => text.push('\u{c}'),
+                    'v' => text.push('\u{b}'),
+                    first @ '0'..='7' => {
+                        let more: String = characters.as_str().chars().take(2).take_while(|digit| digit.is_digit(8)).collect();
+                        characters.by_ref().take(more.len()).for_each(drop);
+                        text.push(char::from_u32(u32::from_str_radix(&format!("{first}{more}"), 8).ok()?)?);
+                    }
                     'n' => text.push('\n'),
                     't' => text.push('\t'),
                     'r' => text.push('\r'),
@@ -157,7 +166,7 @@ impl<'a> Reader<'a> {
                     'x' => text.push(code(&mut characters, 2)?),
                     'u' => text.push(code(&mut characters, 4)?),
                     'U' => text.push(code(&mut characters, 8)?),
-                    '0'..='7' | 'a' | 'b' | 'f' | 'v' | 'N' => return None,
+                    'N' => return None,
                     other => text.extend(['\\', other]),
                 },
                 character if character == quote => {
@@ -255,6 +264,10 @@ mod tests {
             ("'a' 'b'", "ab".into()),
             ("'it\\'s'", "it's".into()),
             ("'\\x41\\u00e9'", "A\u{e9}".into()),
+            ("'\\101\\0\\7z\\1234'", "A\0\u{7}zS4".into()),
+            ("r'\\n' 'x'", "\\nx".into()),
+            ("rb'\\\\'", "\\\\".into()),
+            ("f'x'", "f'x'".into()),
             ("'open", "'open".into()),
             ("22 # note", Value::Int(22)),
             ("text # note", "text # note".into()),

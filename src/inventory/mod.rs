@@ -1,20 +1,41 @@
-//! Inventories: the files that Ansible users already have, plain lists of hosts, and literal lists, read into [`Host`]s.
+//! Inventories: the files and programs that Ansible users already have, plain lists, tables, and OpenSSH's configuration, read into [`Host`]s.
 //!
 //! What is read is what `ansible-inventory --list` shows for the same files, with one difference in spirit: a line that Ansible skips
 //! with a warning is an error here, because a host that is silently not scanned is worse than a scan that doesn't start.
+//!
+//! ```text
+//! directory.rs                 a path or standard input -> texts; format.rs tells what they are
+//! ini.rs, yaml.rs, dynamic.rs  Ansible's formats, in YAML and JSON (node.rs, json.rs)
+//! program.rs                   an executable -> its JSON
+//! csv.rs, row.rs               tables, and lists of objects
+//! ssh_config.rs                the names of OpenSSH's configuration
+//! graph.rs, vars.rs            hosts and groups while they are read; the variables next to them
+//! resolve.rs                   precedence: what every host's variables are in the end
+//! connection.rs, template.rs   what they say of how a host is reached
+//! pattern.rs                   `--limit`
+//! list.rs                      `--list`
+//! ```
 
 mod address;
 mod connection;
+mod csv;
 mod directory;
+mod dynamic;
+mod format;
 mod graph;
 mod hosts_list;
 mod ini;
+mod json;
 mod list;
 mod literal;
 mod node;
 mod pattern;
+mod program;
 mod range;
 mod resolve;
+mod row;
+mod ssh_config;
+mod template;
 mod vars;
 mod words;
 mod yaml;
@@ -23,7 +44,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::model::Host;
+use crate::model::{Host, escape};
+use connection::Need;
 use graph::Graph;
 
 /// The most hosts that an inventory may hold: a typing error in a range must not fill the memory.
@@ -32,19 +54,26 @@ pub const MOST_HOSTS: u64 = 1_000_000;
 /// How many hosts an error names before it counts the rest.
 const HOSTS_NAMED: usize = 3;
 
+/// How much of a message is shown, in characters.
+const LONGEST_SHOWN: usize = 4_000;
+
 /// One `-i`: where hosts come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A file, or a directory of files.
+    /// A file, a directory of files, or a program.
     Path(PathBuf),
     /// The hosts themselves: `host1,host2,`.
     List(String),
+    /// Standard input, in any format of a file.
+    Stdin,
 }
 
 impl Source {
-    /// What an argument of `-i` means: with a comma and no file of that name it is a literal list, else a path.
+    /// What an argument of `-i` means: `-` is standard input; with a comma and no file of that name it is a literal list, else a path.
     pub fn from_argument(argument: &str) -> Self {
-        if argument.contains(',') && !Path::new(argument).exists() {
+        if argument == "-" {
+            Self::Stdin
+        } else if argument.contains(',') && !Path::new(argument).exists() {
             Self::List(argument.to_owned())
         } else {
             Self::Path(PathBuf::from(argument))
@@ -67,12 +96,14 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.file)?;
+        // An inventory may come from a program and what it says from a cloud: nothing of it reaches a terminal as it is.
+        let safe = |text: &str| escape(text, LONGEST_SHOWN);
+        out.write_str(&safe(&self.file))?;
         if let Some(line) = self.line {
             write!(out, ":{line}")?;
         }
-        write!(out, ": {}", self.message)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(out, " ({hint})"))
+        write!(out, ": {}", safe(&self.message))?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(out, " ({})", safe(hint)))
     }
 }
 
@@ -141,7 +172,18 @@ pub struct Inventory {
     /// The places of the hosts in the order in which they were first named.
     by_appearance: Vec<usize>,
     /// Why hosts can't be scanned, by their place.
-    troubles: BTreeMap<usize, Vec<Problem>>,
+    troubles: BTreeMap<usize, Vec<(Need, Problem)>>,
+}
+
+/// What is said beside the inventory, so that the inventory need not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Given {
+    /// Hosts become root unless the inventory says otherwise.
+    pub become_root: bool,
+    /// A password to log in with, in place of those that the inventory can't tell.
+    pub password: bool,
+    /// A password to become root with, in place of those that the inventory can't tell.
+    pub become_password: bool,
 }
 
 /// The hosts that a limit selected, ready to be scanned.
@@ -195,11 +237,11 @@ impl Inventory {
     /// The hosts that `limit` matches, to be scanned.
     ///
     /// # Errors
-    /// As [`Inventory::matching`], and for selected hosts whose connection can't be told: a template or an encrypted value in a
-    /// variable of the connection, or a connection that is not SSH.
-    pub fn select(&self, limit: Option<&str>) -> Result<Selection, InventoryErrors> {
+    /// As [`Inventory::matching`], and for selected hosts of which something that is needed can't be told: a template that only Ansible
+    /// fills in, an encrypted value, or what a scan has no way to do, such as a connection that is not SSH.
+    pub fn select(&self, limit: Option<&str>, given: Given) -> Result<Selection, InventoryErrors> {
         let Matched { places, warnings } = self.matching(limit)?;
-        let problems = self.troubles_of(&places);
+        let problems = self.troubles(&places, given);
         if problems.is_empty() {
             let hosts = places.into_iter().filter_map(|place| self.hosts.get(place).cloned()).collect();
             Ok(Selection { hosts, warnings })
@@ -208,21 +250,31 @@ impl Inventory {
         }
     }
 
-    /// The JSON of `ansible-inventory --list` for these hosts.
-    pub fn to_json(&self, places: &[usize]) -> serde_json::Value {
-        list::json(self, places)
+    /// What stops hosts of `places` from being scanned: one problem for each line, with the hosts that it stops.
+    pub fn troubles(&self, places: &[usize], given: Given) -> Vec<Problem> {
+        let stopped = places.iter().filter_map(|place| Some((self.hosts.get(*place)?, self.troubles.get(place)?)));
+        let all = stopped.flat_map(|(host, troubles)| {
+            let become_root = host.become_root.unwrap_or(given.become_root);
+            let needed = move |need: Need| match need {
+                Need::Connection => true,
+                Need::Password => !given.password,
+                Need::Become => become_root,
+                Need::BecomePassword => become_root && !given.become_password,
+            };
+            let problems = troubles.iter().filter(move |(need, _)| needed(*need)).map(|(_, problem)| problem.clone());
+            problems.map(|problem| (problem, host.name.as_str()))
+        });
+        with_hosts(all)
+    }
+
+    /// What `ansible-inventory --list` prints for these hosts, to be written as JSON.
+    pub fn listing<'a>(&'a self, places: &'a [usize]) -> impl serde::Serialize + 'a {
+        list::Listing::of(self, places)
     }
 
     /// The names of these hosts, one a line.
     pub fn names(&self, places: &[usize]) -> String {
         list::names(self, places)
-    }
-
-    /// One problem for each line that stops a host of `places`, with the hosts that it stops.
-    fn troubles_of(&self, places: &[usize]) -> Vec<Problem> {
-        let stopped = places.iter().filter_map(|place| Some((self.hosts.get(*place)?, self.troubles.get(place)?)));
-        let all = stopped.flat_map(|(host, troubles)| troubles.iter().map(|problem| (problem.clone(), host.name.as_str())));
-        with_hosts(all)
     }
 }
 
@@ -254,7 +306,16 @@ fn with_hosts<'a>(troubles: impl Iterator<Item = (Problem, &'a str)>) -> Vec<Pro
         .collect()
 }
 
-/// Reads all sources into one inventory, with the `group_vars` and `host_vars` that stand next to them.
+/// Splits text into words as Ansible splits the options for ssh that it is given.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn split_words(text: &str) -> Result<Vec<String>, String> {
+    words::arguments(text).map_err(|complaint| complaint.message)
+}
+
+/// Reads all sources into one inventory, with the `group_vars` and `host_vars` that stand next to them, and those of the current directory,
+/// which Ansible takes for that of the playbooks.
 ///
 /// # Errors
 /// Everything that is wrong, line by line; and an inventory without a host.
@@ -264,6 +325,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, InventoryErrors> {
     for source in sources {
         match source {
             Source::List(text) => hosts_list::read(&mut graph, text),
+            Source::Stdin => directory::read_stdin(&mut graph),
             Source::Path(path) => {
                 directory::read(&mut graph, path);
                 vars_directories.push(if path.is_dir() { path.clone() } else { parent(path) });
@@ -275,10 +337,11 @@ pub fn load(sources: &[Source]) -> Result<Loaded, InventoryErrors> {
         let names = sources.iter().map(|source| match source {
             Source::Path(path) => path.display().to_string(),
             Source::List(text) => format!("-i '{text}'"),
+            Source::Stdin => "standard input".to_owned(),
         });
         graph.empty(&names.collect::<Vec<_>>().join(", "));
     }
-    let adjacent = if graph.problems.is_empty() { vars::read(&mut graph, &vars_directories) } else { Vec::new() };
+    let adjacent = if graph.problems.is_empty() { vars::read(&mut graph, vars_directories) } else { Vec::new() };
     let inventory = resolve::inventory(&mut graph, &adjacent);
     let (problems, warnings) = graph.said();
     if problems.is_empty() { Ok(Loaded { inventory, warnings }) } else { Err(InventoryErrors { problems }) }
@@ -303,9 +366,12 @@ mod tests {
         #[test]
         fn no_text_makes_a_reader_panic(text in "[a-z0-9:@\\[\\]{}'\"#;!&*~?=%.,\\\\ \t\n\u{e9}-]{0,60}") {
             let mut graph = Graph::new();
-            let file = graph.file("any");
+            let file = graph.text("any");
             ini::read(&mut graph, file, &text);
-            yaml::read(&mut graph, file, &text);
+            yaml::read(&mut graph, file, &text, yaml::Syntax::Yaml);
+            csv::read(&mut graph, file, &text);
+            super::csv::read(&mut graph, file, &format!("name,groups,x\n{text}"));
+            format::of_text(text.as_bytes());
             hosts_list::read(&mut graph, &text);
             graph.settle();
             let inventory = resolve::inventory(&mut graph, &[]);
@@ -319,7 +385,7 @@ mod tests {
             "(\\[[a-c](:children|:vars)?\\]|[a-c]|h[1-3](:2[0-9])?( [a-c]=[0-9])?|[a-c]=[0-9]|h\\[[0-3]:[0-3]\\])", 0..20,
         )) {
             let mut graph = Graph::new();
-            let file = graph.file("any");
+            let file = graph.text("any");
             ini::read(&mut graph, file, &lines.join("\n"));
             graph.settle();
             let inventory = resolve::inventory(&mut graph, &[]);

@@ -1,4 +1,4 @@
-//! YAML (and JSON, which is YAML) as a tree of nodes that know their line, read as Ansible's YAML 1.1 reader would.
+//! YAML as a tree of nodes that know their line, read as Ansible's YAML 1.1 reader would.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -20,6 +20,9 @@ pub(super) struct Node {
     pub(super) line: u32,
     tag: Option<String>,
 }
+
+/// The tag of text that is no template, whatever stands in it.
+const UNSAFE: &str = "!unsafe";
 
 /// What a node is.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,9 +51,24 @@ impl Kind {
 }
 
 impl Node {
+    /// A node without a tag.
+    pub(super) fn new(kind: Kind, line: u32) -> Self {
+        Self { kind, line, tag: None }
+    }
+
     /// An absent value.
     pub(super) fn nothing(line: u32) -> Self {
-        Self { kind: Kind::Null, line, tag: None }
+        Self::new(Kind::Null, line)
+    }
+
+    /// The same, said to hold no template.
+    pub(super) fn marked_unsafe(self) -> Self {
+        Self { tag: Some(UNSAFE.to_owned()), ..self }
+    }
+
+    /// Whether this was said to hold no template.
+    pub(super) fn is_unsafe(&self) -> bool {
+        self.tag.as_deref() == Some(UNSAFE)
     }
 
     /// The text of a node that is text.
@@ -84,16 +102,22 @@ pub(super) struct Document {
     pub(super) duplicates: Vec<(u32, Complaint)>,
 }
 
-/// Reads one document.
+impl Document {
+    /// A document, searched for keys that stand twice.
+    pub(super) fn new(root: Node) -> Self {
+        let mut duplicates = Vec::new();
+        find_duplicates(&root, &mut duplicates);
+        Self { root, duplicates }
+    }
+}
+
+/// Reads one document of YAML.
 ///
 /// # Errors
 /// What is wrong with the syntax, and on which line (0: unknown).
 pub(super) fn parse(text: &str) -> Result<Document, (u32, Complaint)> {
     let raw: Raw = serde_saphyr::from_str_with_options(text, options()).map_err(|error| syntax_error(&error))?;
-    let root = raw.into_node(text);
-    let mut duplicates = Vec::new();
-    find_duplicates(&root, &mut duplicates);
-    Ok(Document { root, duplicates })
+    Ok(Document::new(raw.into_node(text)))
 }
 
 /// The limits are those of a fleet: the defaults of the crate end at 80,000 hosts, and take a shared anchor for an attack.
@@ -187,6 +211,10 @@ impl Raw {
             RawKind::Bool(value) => Kind::Bool(value),
             RawKind::Int(value) => Kind::Int(value),
             RawKind::Fraction => Kind::Text(written.to_owned()),
+            // What was quoted is longer than what it says.
+            RawKind::Text(text) if text.as_str() == written && self.tag.is_none() => {
+                base_sixty(&text).map_or(Kind::Text(text), Kind::Int)
+            }
             RawKind::Text(text) => Kind::Text(text),
             RawKind::List(items) => Kind::List(items.into_iter().map(|item| item.into_node(text)).collect()),
             RawKind::Map(entries) => {
@@ -195,6 +223,25 @@ impl Raw {
         };
         Node { kind, line: self.line, tag: self.tag }
     }
+}
+
+/// `12:30` is 750 to YAML 1.1, the digits being those of base 60.
+fn base_sixty(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (first, rest) = digits.split_once(':')?;
+    let first = first.replace('_', "");
+    if !first.starts_with(|first: char| matches!(first, '1'..='9')) {
+        return None;
+    }
+    let number = rest.split(':').try_fold(whole(&first)?, |sum, part| {
+        let part = whole(part).filter(|number| *number < 60 && part.len() <= 2)?;
+        sum.checked_mul(60)?.checked_add(part)
+    })?;
+    Some(if text.starts_with('-') { -number } else { number })
+}
+
+fn whole(digits: &str) -> Option<i64> {
+    digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl<'de> Deserialize<'de> for Raw {
@@ -344,6 +391,15 @@ mod tests {
             ("1.50", "1.50".into()),
             (".nan", ".nan".into()),
             ("2024-01-01", "2024-01-01".into()),
+            ("12:30", Value::Int(750)),
+            ("-1:00:00", Value::Int(-3600)),
+            ("'12:30'", "12:30".into()),
+            ("12:60", "12:60".into()),
+            ("2001:db8::1", "2001:db8::1".into()),
+            ("52:54:00:12:34:56", Value::Int(41_135_085_296)),
+            ("0b101", Value::Int(5)),
+            ("+12", Value::Int(12)),
+            ("1e3", "1e3".into()),
             ("99999999999999999999", "99999999999999999999".into()),
             ("!unsafe '{{ x }}'", "{{ x }}".into()),
             ("!!str 22", "22".into()),

@@ -198,14 +198,14 @@ fn split_subscript(pattern: &str) -> (&str, Option<Subscript>) {
 }
 
 /// What a name has to look like.
-enum Names {
+pub(super) enum Names {
     Literal(String),
     Glob(Vec<Token>),
     Regex(Regex),
 }
 
 /// A piece of a shell pattern.
-enum Token {
+pub(super) enum Token {
     Any,
     One,
     Character(char),
@@ -213,12 +213,17 @@ enum Token {
 }
 
 impl Names {
+    /// A shell pattern; `None` where the text is none.
+    pub(super) fn glob(text: &str) -> Option<Self> {
+        text.contains(['*', '?', '[']).then(|| Self::Glob(tokens(text)))
+    }
+
     fn parse(pattern: &str) -> Result<Self, Complaint> {
         if let Some(expression) = pattern.strip_prefix('~') {
             if expression.is_empty() {
                 return Err(Complaint::new("`~` is followed by no regular expression"));
             }
-            let anchored = format!(r"\A(?:{expression})");
+            let anchored = format!(r"\A(?:{})", as_python_reads_it(expression));
             return Regex::new(&anchored).map(Self::Regex).map_err(|error| {
                 let reason = error.to_string();
                 let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
@@ -226,19 +231,45 @@ impl Names {
                     .hint("lookaround and backreferences are not supported")
             });
         }
-        Ok(match pattern.contains(['*', '?', '[']) {
-            true => Self::Glob(tokens(pattern)),
-            false => Self::Literal(pattern.to_owned()),
-        })
+        Ok(Self::glob(pattern).unwrap_or_else(|| Self::Literal(pattern.to_owned())))
     }
 
-    fn matches(&self, name: &str) -> bool {
+    pub(super) fn matches(&self, name: &str) -> bool {
         match self {
             Self::Literal(text) => text == name,
             Self::Glob(tokens) => glob(tokens, &name.chars().collect::<Vec<_>>()),
             Self::Regex(regex) => regex.is_match(name),
         }
     }
+}
+
+/// A regular expression with everything escaped that means more inside `[...]` here than in Python: `[`, `&&`, `--` and `~~`.
+fn as_python_reads_it(expression: &str) -> String {
+    let mut out = String::with_capacity(expression.len());
+    // How many characters of a set were read; a bracket that comes first belongs to it.
+    let mut inside: Option<usize> = None;
+    let mut before = None;
+    let mut characters = expression.chars();
+    while let Some(character) = characters.next() {
+        let first = matches!((inside, character), (Some(0), '^'));
+        match (inside, character) {
+            (Some(_), '[') | (Some(0), ']') => out.push('\\'),
+            (Some(_), '&' | '~' | '-') if before == Some(character) => out.push('\\'),
+            _ => {}
+        }
+        out.push(character);
+        inside = match (inside, character) {
+            (None, '[') => Some(0),
+            (Some(read), ']') if read > 0 => None,
+            (Some(read), _) => Some(if first { read } else { read + 1 }),
+            (None, _) => None,
+        };
+        before = Some(character);
+        if character == '\\' {
+            out.extend(characters.next());
+        }
+    }
+    out
 }
 
 /// Python's fnmatch: `*`, `?`, `[seq]`, `[!seq]`; a bracket that is never closed is itself.
@@ -417,6 +448,26 @@ mod tests {
             assert_eq!(glob(&tokens(pattern), &name.chars().collect::<Vec<_>>()), expected, "{pattern} {name}");
         }
         assert!(!glob(&tokens(&"*a".repeat(200)), &vec!['a'; 150]));
+    }
+
+    #[test]
+    fn sets_of_regular_expressions_are_those_of_python() {
+        // Expected values: bool(re.match(pattern, name))
+        let table = [
+            ("~[[0]x", "[x", true),
+            ("~[]a]+$", "]a", true),
+            ("~[^]a]", "]", false),
+            ("~[^[a]", "b", true),
+            ("~[a&&b]{3}", "a&b", true),
+            ("~[+--]", ",", true),
+            ("~[\\]x]+$", "]x", true),
+            ("~\\[[a]", "[a", true),
+            ("~(?i)WEB", "web01", true),
+            ("~[[:alpha:]]", "a]", true),
+        ];
+        for (pattern, name, expected) in table {
+            assert_eq!(Names::parse(pattern).unwrap().matches(name), expected, "{pattern} {name}");
+        }
     }
 
     #[test]

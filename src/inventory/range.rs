@@ -40,6 +40,11 @@ impl Part {
 }
 
 impl Names {
+    /// Just this one.
+    pub(super) fn one(name: &str) -> Self {
+        Self { parts: vec![Part::Text(name.to_owned())], count: 1 }
+    }
+
     /// How many.
     pub(super) fn count(&self) -> u64 {
         self.count

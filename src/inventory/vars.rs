@@ -1,12 +1,14 @@
-//! `group_vars/` and `host_vars/` next to an inventory.
+//! `group_vars/` and `host_vars/` next to an inventory, and in the current directory, where playbooks stand.
 
 use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::directory::{contents, decode, sealed, sorted_names};
+use super::directory::{contents, decode, sorted_names};
 use super::graph::{Graph, Origin, Variables};
-use super::node::{self, Kind};
-use super::{Complaint, yaml};
+use super::node::Kind;
+use super::yaml::Syntax;
+use super::{Complaint, format, yaml};
 
 /// Endings of files with variables, in the order in which they are looked for; the first that exists is the one.
 const ENDINGS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
@@ -17,20 +19,58 @@ const DEEPEST: usize = 16;
 /// The variables that stand next to one source, by the place of the group or host.
 #[derive(Debug, Default)]
 pub(super) struct Adjacent {
-    pub(super) groups: HashMap<usize, Variables>,
-    pub(super) hosts: HashMap<usize, Variables>,
+    pub(super) groups: HashMap<usize, Layer>,
+    pub(super) hosts: HashMap<usize, Layer>,
 }
 
-/// Reads the variables of every group and host from each directory, one after the other.
-pub(super) fn read(graph: &mut Graph, directories: &[PathBuf]) -> Vec<Adjacent> {
-    let mut done: HashSet<&Path> = HashSet::new();
+/// The variables of one group or host from the files that are for it.
+#[derive(Debug, Default)]
+pub(super) struct Layer {
+    pub(super) variables: Variables,
+    /// Files that are encrypted: whatever they say of a connection is not known.
+    pub(super) sealed: Vec<Origin>,
+}
+
+/// Reads the variables of every group and host from each directory, one after the other, and last from the current one.
+pub(super) fn read(graph: &mut Graph, mut directories: Vec<PathBuf>) -> Vec<Adjacent> {
+    let here = PathBuf::from(".");
+    let key = |directory: &Path| fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+    if has_variables(&here) && !directories.iter().any(|directory| key(directory) == key(&here)) {
+        // As with Ansible's settings: in such a directory anybody may have left something, even a command that opens connections.
+        if is_anybodys(&here) {
+            let file = graph.file(&here);
+            let complaint =
+                Complaint::new("the `group_vars` and `host_vars` here are not read, since everybody may write to this directory");
+            graph.warning(Origin { file, line: 0 }, complaint.hint("`chmod o-w .`, or change to another directory"));
+        } else {
+            directories.push(here);
+        }
+    }
+    let mut done: HashSet<PathBuf> = HashSet::new();
     // What is named twice counts where it is named last.
-    let mut latest: Vec<&PathBuf> = directories.iter().rev().filter(|directory| done.insert(directory)).collect();
+    let mut latest: Vec<&PathBuf> = directories.iter().rev().filter(|directory| done.insert(key(directory))).collect();
     latest.reverse();
     latest.into_iter().map(|directory| read_directory(graph, directory)).collect()
 }
 
+fn has_variables(directory: &Path) -> bool {
+    ["group_vars", "host_vars"].iter().any(|name| directory.join(name).is_dir())
+}
+
+#[cfg(unix)]
+fn is_anybodys(directory: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(directory).is_ok_and(|metadata| metadata.permissions().mode() & 0o002 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_anybodys(_: &Path) -> bool {
+    false
+}
+
 fn read_directory(graph: &mut Graph, directory: &Path) -> Adjacent {
+    // What stands here is called without a dot before it.
+    let directory = directory.strip_prefix(".").unwrap_or(directory);
     let groups: Vec<String> = graph.groups.iter().map(|group| group.name.clone()).collect();
     let hosts: Vec<String> = graph.hosts.iter().map(|host| host.name.clone()).collect();
     Adjacent {
@@ -40,7 +80,7 @@ fn read_directory(graph: &mut Graph, directory: &Path) -> Adjacent {
 }
 
 /// The variables of those of `names` that have any in `directory`, by their place.
-fn read_all(graph: &mut Graph, directory: &Path, names: &[String]) -> HashMap<usize, Variables> {
+fn read_all(graph: &mut Graph, directory: &Path, names: &[String]) -> HashMap<usize, Layer> {
     let mut found = HashMap::new();
     if !directory.is_dir() {
         return found;
@@ -56,11 +96,11 @@ fn read_all(graph: &mut Graph, directory: &Path, names: &[String]) -> HashMap<us
     for (place, name) in names.iter().enumerate() {
         let entry = ENDINGS.iter().map(|ending| format!("{name}{ending}")).find(|entry| entries.contains(entry));
         let Some(entry) = entry.filter(|_| !entries.is_empty()) else { continue };
-        let mut variables = Variables::new();
+        let mut layer = Layer::default();
         for file in files(graph, &directory.join(entry), 0) {
-            variables.extend(read_file(graph, &file));
+            read_file(graph, &file, &mut layer);
         }
-        found.insert(place, variables);
+        found.insert(place, layer);
     }
     found
 }
@@ -95,39 +135,35 @@ fn files(graph: &mut Graph, path: &Path, depth: usize) -> Vec<PathBuf> {
 }
 
 fn problem(graph: &mut Graph, path: &Path, complaint: Complaint) {
-    let file = graph.file(path.display().to_string());
+    let file = graph.file(path);
     graph.problem(Origin { file, line: 0 }, complaint);
 }
 
-fn read_file(graph: &mut Graph, path: &Path) -> Variables {
-    let file = graph.file(path.display().to_string());
+fn read_file(graph: &mut Graph, path: &Path, layer: &mut Layer) {
+    let file = graph.file(path);
     let whole = Origin { file, line: 0 };
-    let read = contents(path).and_then(|(bytes, _)| sealed(&bytes).map_or(Ok(bytes), Err));
-    let bytes = match read {
-        Ok(bytes) => bytes,
-        Err(complaint) => {
-            graph.problem(whole, complaint);
-            return Variables::new();
-        }
+    let bytes = match contents(path) {
+        Ok((bytes, _)) => bytes,
+        Err(complaint) => return graph.problem(whole, complaint),
     };
-    let Some(text) = decode(graph, file, &bytes) else { return Variables::new() };
-    let document = match node::parse(&text) {
-        Ok(parsed) => parsed,
-        Err((line, complaint)) => {
-            graph.problem(Origin { file, line }, complaint);
-            return Variables::new();
-        }
+    if format::is_sealed(&bytes) {
+        return layer.sealed.push(whole);
+    }
+    let Some(text) = decode(graph, file, &bytes) else { return };
+    let syntax = if path.extension().is_some_and(|ending| ending == "json") { Syntax::Json } else { Syntax::Yaml };
+    let document = match yaml::document(&text, syntax) {
+        Ok((document, _)) => document,
+        Err((line, complaint)) => return graph.problem(Origin { file, line }, complaint),
     };
     for (line, complaint) in document.duplicates {
         graph.problem(Origin { file, line }, complaint);
     }
     match &document.root.kind {
-        Kind::Null => Variables::new(),
-        Kind::Map(entries) => yaml::variables(graph, file, entries),
+        Kind::Null => {}
+        Kind::Map(entries) => layer.variables.extend(yaml::variables(graph, file, entries)),
         other => {
             let complaint = Complaint::new(format!("the file is {}, not a map of variables", other.describe()));
             graph.problem(Origin { file, line: document.root.line }, complaint.hint("write one `name: value` a line"));
-            Variables::new()
         }
     }
 }

@@ -1,18 +1,44 @@
-//! Ansible's YAML format (and the same shape in JSON).
+//! Ansible's YAML format, and the other shapes that an inventory has in YAML or JSON.
 
 use std::borrow::Cow;
 
-use super::graph::{Graph, Origin, Variable, Variables};
-use super::node::{self, Kind, Node};
-use super::{Complaint, address};
+use super::graph::{Graph, Origin, UNGROUPED, Variable, Variables};
+use super::node::{self, Document, Kind, Node};
+use super::row::{self, Columns, Field};
+use super::{Complaint, address, dynamic, json};
 
 /// What a group is made of.
 const SHAPE: &str = "a group holds `hosts`, `vars` and `children`, nothing else";
 
+/// What a list of hosts is made of.
+const ITEM: &str = "an item is the name of a host, or a map with `name` and perhaps `address`, `port`, `user` and `groups`";
+
+/// What a text is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syntax {
+    Yaml,
+    Json,
+}
+
+/// Reads a document as Ansible does, as JSON where it is well-formed, else as YAML; and says which it was.
+///
+/// # Errors
+/// What is wrong with it, and on which line, by the rules of the syntax that it was most likely meant to be in.
+pub(super) fn document(text: &str, meant: Syntax) -> Result<(Document, Syntax), (u32, Complaint)> {
+    let yaml = || node::parse(text).map(|document| (document, Syntax::Yaml));
+    if !text.trim_start().starts_with(['{', '[']) {
+        return yaml();
+    }
+    match json::parse(text) {
+        Ok(document) => Ok((document, Syntax::Json)),
+        Err(error) => yaml().map_err(|other| if meant == Syntax::Json { error } else { other }),
+    }
+}
+
 /// Reads an inventory; every wrong line is a problem of its own.
-pub(super) fn read(graph: &mut Graph, file: usize, text: &str) {
-    let document = match node::parse(text) {
-        Ok(parsed) => parsed,
+pub(super) fn read(graph: &mut Graph, file: usize, text: &str, meant: Syntax) {
+    let (document, syntax) = match document(text, meant) {
+        Ok(document) => document,
         Err((line, complaint)) => return graph.problem(Origin { file, line }, complaint),
     };
     for (line, complaint) in document.duplicates {
@@ -21,6 +47,9 @@ pub(super) fn read(graph: &mut Graph, file: usize, text: &str) {
     let mut reader = Reader { graph, file };
     match &document.root.kind {
         Kind::Null => {}
+        Kind::List(items) => items.iter().for_each(|item| reader.item(item)),
+        // Only programs write this, and they write JSON: in YAML a list of hosts is a mistake.
+        Kind::Map(groups) if syntax == Syntax::Json && dynamic::is_it(groups) => drop(dynamic::read(graph, file, groups)),
         Kind::Map(groups) => match groups.iter().find_map(|(key, value)| foreign(key, value)) {
             Some((line, complaint)) => graph.problem(Origin { file, line }, complaint),
             None => {
@@ -36,18 +65,16 @@ pub(super) fn read(graph: &mut Graph, file: usize, text: &str) {
     }
 }
 
-/// Shapes that are no inventory but look like one.
+/// What is no inventory but looks like one.
 fn foreign(key: &Node, value: &Node) -> Option<(u32, Complaint)> {
-    let complaint = match (key.text()?, &value.kind) {
-        ("plugin", Kind::Text(name)) => {
+    match (key.text()?, &value.kind) {
+        ("plugin", Kind::Text(name)) => Some((
+            key.line,
             Complaint::new(format!("this is the configuration of the inventory plugin `{name}`, which only Ansible runs"))
-                .hint("write the result of `ansible-inventory -i FILE --list -y` to a file and use that")
-        }
-        ("_meta", Kind::Map(_)) => Complaint::new("this is what a dynamic inventory answers, which is not read yet")
-            .hint("write the result of `ansible-inventory -i FILE --list -y` to a file and use that"),
-        _ => return None,
-    };
-    Some((key.line, complaint))
+                .hint("`ansible-inventory -i FILE --list | fleetscan scan -i -` lets Ansible run it"),
+        )),
+        _ => None,
+    }
 }
 
 struct Reader<'a> {
@@ -58,6 +85,30 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn problem(&mut self, line: u32, message: impl Into<String>, hint: &str) {
         self.graph.problem(Origin { file: self.file, line }, Complaint::new(message).hint(hint));
+    }
+
+    /// A host of a list: its name, or its fields.
+    fn item(&mut self, item: &Node) {
+        let origin = Origin { file: self.file, line: item.line };
+        match &item.kind {
+            Kind::Text(name) => match address::entry(name) {
+                Ok(entry) => self.graph.add_hosts(&entry, UNGROUPED, &Variables::new(), origin),
+                Err(complaint) => self.graph.problem(origin, complaint),
+            },
+            Kind::Map(entries) => {
+                let names: Vec<&str> = entries.iter().map(|(key, _)| key.text().unwrap_or_default()).collect();
+                let Some(columns) = Columns::of(&names) else {
+                    return self.problem(item.line, "the item names no host", ITEM);
+                };
+                let fields = entries.iter().map(|(key, node)| Field {
+                    value: node.value(),
+                    origin: Origin { file: self.file, line: key.line },
+                    verbatim: node.is_unsafe(),
+                });
+                row::add(self.graph, &columns, fields, origin);
+            }
+            other => self.problem(item.line, format!("an item of the list is {}, not a host", other.describe()), ITEM),
+        }
     }
 
     /// A group and everything in it; `None` where it is not one.
@@ -129,7 +180,7 @@ impl Reader<'_> {
             Kind::Null => {}
             Kind::Map(entries) => {
                 for (name, variable) in variables(self.graph, self.file, entries) {
-                    self.graph.set_group_variable(group, &name, variable.value, variable.origin);
+                    self.graph.set_group_variable(group, &name, variable);
                 }
             }
             other => {
@@ -160,7 +211,9 @@ pub(super) fn variables(graph: &mut Graph, file: usize, entries: &[(Node, Node)]
     for (key, node) in entries {
         let origin = Origin { file, line: key.line };
         match key.text().filter(|name| !name.is_empty()) {
-            Some(name) => drop(variables.insert(name.to_owned(), Variable { value: node.value(), origin })),
+            Some(name) => drop(
+                variables.insert(name.to_owned(), Variable { verbatim: node.is_unsafe(), ..Variable::new(node.value(), origin) }),
+            ),
             None => {
                 let complaint = Complaint::new(format!("the name of a variable is text, not {}", key.kind.describe()));
                 graph.problem(origin, complaint.hint("put it in quotes"));

@@ -77,6 +77,10 @@ pub(super) mod as_optional_text {
 /// `text` with control characters, bidirectional controls and invisible characters written as `\n`, `\u{202e}` and the like, cut at
 /// `longest` characters.
 pub fn escape(text: &str, longest: usize) -> String {
+    // Nearly every text: then characters are bytes, and none needs a look of its own.
+    if text.len() <= longest && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len().min(longest + 16));
     for (at, character) in text.chars().enumerate() {
         if at == longest {

@@ -1,10 +1,9 @@
 //! A host as the inventory resolved it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Secret, Value};
+use super::{Secret, Variables};
 
 /// How the probe script reaches a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,7 +58,7 @@ pub struct Host {
     /// Every group the host is in, directly or through children, sorted; without `all`.
     pub groups: Vec<String>,
     /// All variables as they came out of the precedence of the inventory.
-    pub variables: BTreeMap<String, Value>,
+    pub variables: Variables,
 }
 
 impl Host {

@@ -6,22 +6,29 @@ mod causes;
 mod evidence;
 mod fact;
 mod finding;
+mod fleet_finding;
 mod host;
+mod host_key;
 mod kind;
 mod nearest;
 mod report;
 mod secret;
 mod value;
+mod variables;
 
 pub use causes::with_causes;
 pub use evidence::{Evidence, escape};
 pub use fact::{FactRef, Facts, Why};
 pub use finding::{CheckInfo, Finding, Severity, Verdict};
+pub use fleet_finding::{FleetFinding, FleetFindingKind};
 pub use host::{BecomeMethod, Connection, Host};
+pub use host_key::{KeyTrust, ShownKey};
 pub use kind::Kind;
 pub use nearest::nearest;
 pub use report::{
-    CheckTotals, Failure, FleetReport, HostReport, Outcome, Privilege, Reason, ScanEvent, Status, Totals, VerdictCounts,
+    CheckTotals, Failure, FleetReport, HostReport, Outcome, Privilege, PrivilegeGap, Reason, ScanEvent, Status, Totals,
+    VerdictCounts,
 };
 pub use secret::Secret;
 pub use value::Value;
+pub use variables::Variables;

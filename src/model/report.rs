@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{as_optional_text, as_text};
-use super::{CheckInfo, Evidence, Finding, Severity, Verdict, Why};
+use super::fleet_finding::Comparison;
+use super::{CheckInfo, Evidence, Finding, FleetFinding, Severity, ShownKey, Verdict, Why};
 
 /// How far a host got, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -146,6 +147,8 @@ reasons! {
     HostTimeout = "host_timeout" => Failed,
     /// The host sent more than the limit.
     OutputLimit = "output_limit" => Failed,
+    /// The inventory or the configuration of ssh does not let the host be reached.
+    ConfigurationWrong = "configuration_wrong" => Skipped,
     /// The whole scan ran into its deadline.
     Deadline = "deadline" => Skipped,
     /// The scan was interrupted.
@@ -208,26 +211,61 @@ impl From<Failure> for Outcome {
 }
 
 /// With which rights the probes ran on a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Privilege {
     /// The login is root.
     Root,
-    /// An unprivileged login, `sudo -k -n` for the commands that need root.
+    /// An unprivileged login, and one shell of root's by sudo for all commands that need root.
+    SudoShell,
+    /// An unprivileged login, and sudo before each command that needs root.
     Sudo,
+    /// An unprivileged login, and one shell of root's by doas for all commands that need root.
+    DoasShell,
+    /// An unprivileged login, and doas before each command that needs root.
+    Doas,
     /// An unprivileged login and nothing else.
     User,
 }
 
 impl Privilege {
-    /// The stable word.
+    /// Every privilege, in the order of reports.
+    pub const ALL: [Self; 6] = [Self::Root, Self::SudoShell, Self::Sudo, Self::DoasShell, Self::Doas, Self::User];
+
+    /// The stable word, which is also the script's.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Root => "root",
+            Self::SudoShell => "sudo_shell",
             Self::Sudo => "sudo",
+            Self::DoasShell => "doas_shell",
+            Self::Doas => "doas",
             Self::User => "user",
         }
     }
+
+    /// The privilege of that word.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|privilege| privilege.as_str() == word)
+    }
+}
+
+impl fmt::Display for Privilege {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.as_str())
+    }
+}
+
+/// A check that stayed unknown for want of a privilege, and what would settle it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrivilegeGap {
+    /// The id of the check.
+    pub check: String,
+    /// How many hosts it stayed unknown on.
+    pub hosts: u64,
+    /// The commands that it needs root for, each as a rule of sudoers names it; empty where rules would not be enough.
+    pub rules: Vec<String>,
 }
 
 /// Everything the scan says of one host. As JSON it is the object of a host in the JSON report.
@@ -250,6 +288,8 @@ pub struct HostReport {
     pub os: Option<Evidence>,
     /// The rights the probes had, where the host got that far.
     pub privilege: Option<Privilege>,
+    /// The key that the host showed; `None` where it did not get that far, and where it was not asked over SSH.
+    pub host_key: Option<ShownKey>,
     /// When the host was taken up, RFC 3339 in UTC.
     pub scanned_at: String,
     /// How long it took, milliseconds.
@@ -296,6 +336,8 @@ impl VerdictCounts {
 pub struct CheckTotals {
     /// How often each verdict was given, scanned and partial hosts only.
     pub verdicts: VerdictCounts,
+    /// How many of the unknown ones are so for want of a privilege.
+    pub needs_root: u64,
     /// The first few hosts that failed, by their place in the inventory: enough for a screen, whatever the fleet's size.
     pub failed: Vec<(usize, String)>,
 }
@@ -312,6 +354,10 @@ pub struct Totals {
     pub statuses: BTreeMap<Status, u64>,
     /// Hosts not fully scanned, by reason.
     pub reasons: BTreeMap<Reason, u64>,
+    /// Hosts that got that far, by the rights that the probes had.
+    pub privileges: BTreeMap<Privilege, u64>,
+    /// Hosts where a verdict stayed unknown for want of a privilege.
+    pub needs_root: u64,
     /// All findings of scanned and partial hosts.
     pub verdicts: VerdictCounts,
     /// Failed findings by severity.
@@ -331,31 +377,52 @@ pub struct FleetReport {
     pub finished: String,
     /// Whether it was interrupted or ran into its deadline: hosts may be missing an answer for that reason alone.
     pub interrupted: bool,
+    /// Whether hosts were let in whatever key they showed: then any of them may have been somebody else.
+    pub insecure_host_keys: bool,
     /// The checks, in the order of every report.
     pub checks: Vec<Arc<CheckInfo>>,
     /// The counts.
     pub totals: Totals,
+    /// For each check, in their order, the commands that it needs root for, each as a rule of sudoers names it; empty where nobody asked.
+    pub rules: Vec<Vec<String>>,
+    comparison: Comparison,
 }
 
 impl FleetReport {
     /// A report of no hosts yet.
     pub fn new(checks: Vec<Arc<CheckInfo>>, started: String) -> Self {
         let totals = Totals { checks: vec![CheckTotals::default(); checks.len()], ..Totals::default() };
-        Self { finished: started.clone(), started, interrupted: false, checks, totals }
+        Self {
+            finished: started.clone(),
+            started,
+            interrupted: false,
+            insecure_host_keys: false,
+            checks,
+            totals,
+            rules: Vec::new(),
+            comparison: Comparison::default(),
+        }
     }
 
-    /// Counts a finished host.
+    /// Counts a finished host, and keeps what must be compared with others.
     pub fn add(&mut self, host: &HostReport) {
+        self.comparison.add(host);
         let totals = &mut self.totals;
         totals.hosts += 1;
         *totals.statuses.entry(host.outcome.status).or_default() += 1;
         if host.outcome.status != Status::Scanned {
             *totals.reasons.entry(host.outcome.reason).or_default() += 1;
         }
+        if let Some(privilege) = host.privilege {
+            *totals.privileges.entry(privilege).or_default() += 1;
+        }
+        let wants = |finding: &Finding| matches!(finding.verdict, Verdict::Unknown(Why::NeedsRoot(_)));
+        totals.needs_root += u64::from(host.findings.iter().any(wants));
         for (at, finding) in host.findings.iter().enumerate() {
             totals.verdicts.add(&finding.verdict);
             let Some((check, info)) = totals.checks.get_mut(at).zip(self.checks.get(at)) else { continue };
             check.verdicts.add(&finding.verdict);
+            check.needs_root += u64::from(wants(finding));
             match finding.verdict {
                 Verdict::Fail => {
                     *totals.failed.entry(info.severity).or_default() += 1;
@@ -370,6 +437,28 @@ impl FleetReport {
                 Verdict::Pass | Verdict::Review | Verdict::NotApplicable => {}
             }
         }
+    }
+
+    /// The checks that stayed unknown for want of a privilege, in their order.
+    pub fn privilege_gaps(&self) -> Vec<PrivilegeGap> {
+        let gap = |(at, (check, totals)): (usize, (&Arc<CheckInfo>, &CheckTotals))| {
+            (totals.needs_root > 0).then(|| PrivilegeGap {
+                check: check.id.clone(),
+                hosts: totals.needs_root,
+                rules: self.rules.get(at).cloned().unwrap_or_default(),
+            })
+        };
+        self.checks.iter().zip(&self.totals.checks).enumerate().filter_map(gap).collect()
+    }
+
+    /// Keeps what a jump host showed, to be compared with the hosts; `detail` says why it could not be used, if so.
+    pub fn add_jump_host(&mut self, name: &str, key: &ShownKey, detail: &str) {
+        self.comparison.add_key(usize::MAX, name, key, detail);
+    }
+
+    /// What is wrong with the hosts as seen together, the worst first.
+    pub fn fleet_findings(&self) -> Vec<FleetFinding> {
+        self.comparison.findings()
     }
 
     /// Hosts whose every question was answered or refused for a reason.
@@ -427,8 +516,9 @@ mod tests {
         for severity in Severity::ALL {
             assert_eq!(serde_json::to_value(severity).unwrap(), severity.as_str());
         }
-        for privilege in [Privilege::Root, Privilege::Sudo, Privilege::User] {
+        for privilege in Privilege::ALL {
             assert_eq!(serde_json::to_value(privilege).unwrap(), privilege.as_str());
+            assert_eq!(Privilege::of(privilege.as_str()), Some(privilege));
         }
     }
 }

@@ -118,7 +118,7 @@ pub(super) fn loaded_step() -> Option<Step> {
 pub(super) fn files_steps() -> Vec<Step> {
     let show = ["show", "--no-pager", "--property=Id,ExecStart,ExecStartPost", "auditd.service", "audit-rules.service"];
     [
-        step("audit-files", Program::Grep, &["-rsH", "", "/etc/audit", "/etc/audisp"], Rights::Root),
+        step("audit-files", Program::Grep, &["-rsH", "^", "/etc/audit", "/etc/audisp"], Rights::Root),
         step("audit-units", Program::Systemctl, &show, Rights::Any),
     ]
     .into_iter()

@@ -183,13 +183,10 @@ fn containers(text: &str, answer: &Answer) -> Result<Vec<Inspected>, Why> {
     let complaints = answer.error_text();
     let gone = |id: &str| complaints.lines().any(|line| line.contains("No such") && line.contains(id));
     if let Some(id) = ids.lines().map(str::trim).find(|id| !answered.contains(id) && !gone(id)) {
-        let complaint = answer.complaint();
+        let refusal = answer.refusal();
+        let complaint = refusal.clone().unwrap_or_else(|| answer.complaint());
         let what = format!("`docker inspect` says nothing of the container {}: {complaint}", short(id));
-        return Err(if answer.was_denied() || complaint.starts_with("sudo: ") {
-            Why::NeedsRoot(what)
-        } else {
-            Why::ProbeFailed(what)
-        });
+        return Err(if answer.was_denied() || refusal.is_some() { Why::NeedsRoot(what) } else { Why::ProbeFailed(what) });
     }
     let hosts = on_host_network(&containers);
     for container in &mut containers {

@@ -138,6 +138,8 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
     if wanted.wants_any(CONFIGURED) {
         let arguments = ["-H", "", FILES[0], FILES[1]];
         ask("docker-files", ReadOnlyCommand::new(Program::Grep, &arguments, Rights::Any));
+        // `^` and not an empty word, which a rule of sudo cannot well name.
+        let arguments = ["-H", "^", FILES[0], FILES[1]];
         ask("docker-files-root", ReadOnlyCommand::new(Program::Grep, &arguments, Rights::Root));
     }
     if wanted.wants("docker.listen") {

@@ -74,6 +74,62 @@ fn often_closed(path: &str) -> bool {
     OFTEN_CLOSED.iter().any(|directory| path.starts_with(directory))
 }
 
+/// The closed paths that the built-in checks want. They are asked for all at once, whichever is wanted: a command that is always the same can stand in a
+/// rule of sudo. Others are asked for by a command of their own.
+const USUAL_PATHS: &[&str] = &[
+    "/boot/grub/grub.cfg",
+    "/boot/grub2/grub.cfg",
+    "/boot/grub2/user.cfg",
+    "/etc/containerd/config.toml",
+    "/etc/docker/daemon.json",
+    "/etc/kubernetes/admin.conf",
+    "/etc/kubernetes/kubelet.conf",
+    "/root/.aws/credentials",
+    "/root/.docker/config.json",
+    "/root/.git-credentials",
+    "/root/.kube/config",
+    "/root/.netrc",
+    "/root/.rhosts",
+    "/root/.shosts",
+    "/root/.ssh",
+    "/root/.ssh/authorized_keys",
+    "/run/containerd/containerd.sock",
+    "/run/docker/containerd/containerd.sock",
+];
+
+/// The directories that the built-in checks want, for the same reason.
+const USUAL_DIRECTORIES: &[&str] = &[
+    "/etc/audit",
+    "/etc/audit/rules.d",
+    "/etc/cron.d",
+    "/etc/cron.daily",
+    "/etc/cron.hourly",
+    "/etc/cron.monthly",
+    "/etc/cron.weekly",
+    "/etc/docker",
+    "/etc/docker/certs.d",
+    "/etc/ld.so.conf.d",
+    "/etc/pam.d",
+    "/etc/pki/tls/private",
+    "/etc/profile.d",
+    "/etc/security",
+    "/etc/ssh",
+    "/etc/ssh/sshd_config.d",
+    "/etc/ssl/private",
+    "/etc/sudoers.d",
+    "/etc/sysctl.d",
+    "/etc/systemd/system/docker.service.d",
+    "/etc/systemd/system/docker.socket.d",
+    "/usr/lib/systemd/system/docker.service.d",
+    "/var/lib/systemd/linger",
+];
+
+/// What root is asked for: all the usual ones where any is wanted, and the wanted ones that are not usual.
+fn for_root<'a>(wanted: impl Iterator<Item = &'a str>, usual: &[&'static str]) -> (Vec<&'static str>, Vec<&'a str>) {
+    let (known, others): (Vec<&str>, Vec<&str>) = wanted.partition(|path| usual.contains(path));
+    (if known.is_empty() { Vec::new() } else { usual.to_vec() }, others)
+}
+
 fn steps(wanted: &Wanted) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut ask = |id: &str, command: Option<ReadOnlyCommand>| steps.extend(command.map(|command| Step::new(id, command)));
@@ -83,15 +139,21 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
         if paths.is_empty() { None } else { ReadOnlyCommand::new(Program::Stat, &arguments, rights).ok() }
     };
     ask("file-stat", stat(&paths, Rights::Any));
-    let closed: Vec<&str> = paths.into_iter().filter(|path| often_closed(path)).collect();
-    ask("file-stat-root", stat(&closed, Rights::Root));
+    let (usual, others) = for_root(paths.into_iter().filter(|path| often_closed(path)), USUAL_PATHS);
+    ask("file-stat-root", stat(&usual, Rights::Root));
+    ask("file-stat-root-others", stat(&others, Rights::Root));
 
     let patterns: Vec<&str> = wanted.keys("files").into_iter().filter(|pattern| split_pattern(pattern).is_some()).collect();
     if !patterns.is_empty() {
         let arguments: Vec<&str> = std::iter::once(FORMAT).chain(patterns.iter().copied()).collect();
         ask("files", ReadOnlyCommand::fragment(Fragment::StatMatching, &arguments, Rights::Any).ok());
-        let arguments: Vec<&str> = std::iter::once("-lnL").chain(directories(wanted)).collect();
-        ask("files-root", ReadOnlyCommand::new(Program::Ls, &arguments, Rights::Root).ok());
+        let (usual, others) = for_root(directories(wanted).into_iter(), USUAL_DIRECTORIES);
+        for (id, directories) in [("files-root", usual), ("files-root-others", others)] {
+            let arguments: Vec<&str> = std::iter::once("-lnL").chain(directories.iter().copied()).collect();
+            if !directories.is_empty() {
+                ask(id, ReadOnlyCommand::new(Program::Ls, &arguments, Rights::Root).ok());
+            }
+        }
         steps.extend(accounts::name_steps());
     }
     steps
@@ -100,7 +162,7 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
 fn parse(input: &Input<'_>, output: &mut Output) {
     let paths = input.wanted.keys("file");
     if !paths.is_empty() {
-        let stats = ["file-stat", "file-stat-root"].map(|step| Stats::of(input.answers, step));
+        let stats = ["file-stat", "file-stat-root", "file-stat-root-others"].map(|step| Stats::of(input.answers, step));
         for path in paths {
             output.set_keyed("file", path, file(&stats, path));
         }
@@ -169,7 +231,7 @@ fn file(files: &[Result<Stats, Why>], path: &str) -> Result<Value, Why> {
         None => Err(Why::NotAnswered("no step asked for it".to_owned())),
     };
     let found = match of(files.first()) {
-        Err(Why::NeedsRoot(_)) if often_closed(path) => of(files.get(1))?,
+        Err(Why::NeedsRoot(_)) if often_closed(path) => of(files.get(if USUAL_PATHS.contains(&path) { 1 } else { 2 }))?,
         other => other?,
     };
     let exists = found.is_some();
@@ -283,7 +345,9 @@ fn expanded(stats: &Stats, directory: &str, last: &str) -> Result<Vec<(String, M
 
 /// From `ls -lnL DIRECTORY...` as root.
 fn listed(input: &Input<'_>, directory: &str, last: &str) -> Result<Vec<(String, Metadata)>, Why> {
-    let answer = input.answers.answer("files-root")?;
+    let (usual, others) = for_root(directories(input.wanted).into_iter(), USUAL_DIRECTORIES);
+    let (step, asked) = if usual.contains(&directory) { ("files-root", usual) } else { ("files-root-others", others) };
+    let answer = input.answers.answer(step)?;
     let complaints = Complaints::of(&answer.error_text());
     match complaints.about(directory) {
         None => {}
@@ -294,7 +358,7 @@ fn listed(input: &Input<'_>, directory: &str, last: &str) -> Result<Vec<(String,
     let heading = format!("{directory}:");
     // With one directory there is no heading before its files; busybox counts only those that exist.
     let there = |directory: &&&str| complaints.about(directory).is_none();
-    let mut open = directories(input.wanted).iter().filter(there).count() == 1;
+    let mut open = asked.iter().filter(there).count() == 1;
     let mut seen = open;
     let names = accounts::Names::of(input.answers);
     let mut files = Vec::new();
@@ -465,7 +529,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::Facts;
+    use crate::model::{FactRef, Facts};
     use crate::probe::script::tests::{answered, answered_with, facts_of, not_run};
     use crate::probe::{Answer, State};
 
@@ -508,13 +572,29 @@ mod tests {
 
     #[test]
     fn a_path_in_a_closed_directory_is_asked_for_again_with_the_rights_of_root() {
-        let login = answered_with("", "stat: cannot statx '/etc/audit/auditd.conf': Permission denied\n", 1);
-        let names = ["file[\"/etc/audit/auditd.conf\"]"];
-        let root = answered("640|0|0|root|root|regular file|/etc/audit/auditd.conf\n");
+        let login = answered_with("", "stat: cannot statx '/etc/docker/daemon.json': Permission denied\n", 1);
+        let names = ["file[\"/etc/docker/daemon.json\"]"];
+        let root = answered("640|0|0|root|root|regular file|/etc/docker/daemon.json\n");
         let facts = facts_of(&names, &[("file-stat", login.clone()), ("file-stat-root", root)]);
-        assert_eq!(mode(&facts, "/etc/audit/auditd.conf"), Ok("file 0640".to_owned()));
+        assert_eq!(mode(&facts, "/etc/docker/daemon.json"), Ok("file 0640".to_owned()));
         let facts = facts_of(&names, &[("file-stat", login), ("file-stat-root", not_run(State::NeedsRoot))]);
-        assert!(matches!(mode(&facts, "/etc/audit/auditd.conf"), Err(Why::NeedsRoot(_))));
+        assert!(matches!(mode(&facts, "/etc/docker/daemon.json"), Err(Why::NeedsRoot(_))));
+    }
+
+    #[test]
+    fn root_is_asked_the_same_of_the_usual_paths_whichever_is_wanted() {
+        let of = |names: &[&str]| {
+            let wanted: Vec<FactRef> = names.iter().map(|path| FactRef::keyed("file", *path)).collect();
+            let plan = crate::probe::plan(&wanted).expect("known facts");
+            let rooted = plan.steps().iter().filter(|step| step.command.rights() == Rights::Root);
+            rooted.map(|step| step.command.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["/etc/passwd"]), Vec::<String>::new());
+        let one = of(&["/root/.ssh"]);
+        assert_eq!(one.len(), 1);
+        assert_eq!(one, of(&["/root/.ssh", "/etc/docker/daemon.json", "/etc/passwd"]));
+        let two = of(&["/root/.ssh", "/root/ours"]);
+        assert_eq!(two, [one[0].as_str(), "stat -L -c '%a|%u|%g|%U|%G|%F|%n' /root/ours"]);
     }
 
     fn paths(facts: &Facts, pattern: &str) -> Result<Vec<String>, Why> {
@@ -592,15 +672,15 @@ mod tests {
 
     #[test]
     fn one_directory_is_listed_without_a_heading_and_a_strange_date_is_not_guessed_at() {
-        let hidden = answered_with("", "/etc/audit/*: Permission denied\n", 0);
+        let hidden = answered_with("", "/srv/closed/*: Permission denied\n", 0);
         for (listing, expected) in [
-            ("total 4\n-rw-r----- 1 0 0 892 Nov 23 22:45 auditd.conf\n", Some("/etc/audit/auditd.conf 0640 root:root")),
+            ("total 4\n-rw-r----- 1 0 0 892 Nov 23 22:45 auditd.conf\n", Some("/srv/closed/auditd.conf 0640 root:root")),
             ("total 4\n-rw-r----- 1 0 0 892 2026-11-23 22:45 auditd.conf\n", None),
         ] {
-            let mut answers = vec![("files", hidden.clone()), ("files-root", answered(listing))];
+            let mut answers = vec![("files", hidden.clone()), ("files-root-others", answered(listing))];
             answers.extend(names_of_accounts());
-            let facts = facts_of(&["files[\"/etc/audit/*\"]"], &answers);
-            assert_eq!(paths(&facts, "/etc/audit/*").ok(), expected.map(|line| vec![line.to_owned()]));
+            let facts = facts_of(&["files[\"/srv/closed/*\"]"], &answers);
+            assert_eq!(paths(&facts, "/srv/closed/*").ok(), expected.map(|line| vec![line.to_owned()]));
         }
     }
 

@@ -59,9 +59,11 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
     if !wanted.wants("integrity.scheduled") {
         return Vec::new();
     }
+    // Without what a rule of sudo would have to escape; comments are sorted out here.
+    let pattern = SCHEDULED.join("|");
     let words = [
         "-rshiE",
-        "^[^#]*(aide|tripwire|samhain|afick|integrit)",
+        &pattern,
         "/etc/crontab",
         "/etc/cron.d",
         "/etc/cron.hourly",
@@ -73,6 +75,14 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
     ];
     let command = ReadOnlyCommand::new(Program::Grep, &words, Rights::Root).ok();
     command.map(|command| Step::new("integrity-cron", command)).into_iter().collect()
+}
+
+/// What a line of cron has in it that runs one of the tools.
+const SCHEDULED: [&str; 5] = ["aide", "tripwire", "samhain", "afick", "integrit"];
+
+fn runs_a_tool(line: &str) -> bool {
+    let command = line.split('#').next().unwrap_or_default().to_ascii_lowercase();
+    SCHEDULED.iter().any(|tool| command.contains(tool))
 }
 
 fn parse(input: &Input<'_>, output: &mut Output) {
@@ -103,7 +113,7 @@ fn scheduled(input: &Input<'_>) -> Result<bool, Why> {
         }
     }
     match input.answers.text_lenient("integrity-cron") {
-        Ok(text) if !text.trim().is_empty() => Ok(true),
+        Ok(text) if text.lines().any(runs_a_tool) => Ok(true),
         Ok(_) => unknown.map_or(Ok(false), Err),
         Err(why) => Err(why),
     }
@@ -141,6 +151,7 @@ mod tests {
         assert_eq!(asked("dailyaidecheck.timer", not_run(State::NeedsRoot)), Ok(true.into()));
         assert_eq!(asked("", answered_with("0 5 * * * root /usr/bin/aide --check\n", "", 2)), Ok(true.into()));
         assert_eq!(asked("", silent()), Ok(false.into()));
+        assert_eq!(asked("", answered_with("# 0 5 * * * root /usr/bin/aide --check\n", "", 2)), Ok(false.into()));
         assert!(matches!(asked("", not_run(State::NeedsRoot)), Err(Why::NeedsRoot(_))));
     }
 

@@ -31,6 +31,7 @@ mod packages;
 mod pam;
 mod plan;
 mod record;
+mod rules;
 mod script;
 mod secrets;
 mod services;
@@ -45,6 +46,7 @@ mod updates;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
 pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
+pub use rules::{doas_rule, root_commands, sudo_rule, sudo_rules, without_rule};
 pub use script::{Answer, FrameReader, OutputLimits, State, Transcript, replayed};
 
 /// What a probe says of a fact it owns.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::redact;
-use crate::command::{Script, Stream};
-use crate::model::Why;
+use crate::command::{Become, PRIVILEGE, Rights, Script, Step, Stream};
+use crate::model::{Privilege, Why};
 
 /// What became of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +56,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Why the answer cannot be used, whatever its exit status; `None` when it can.
-    fn unusable(&self) -> Option<Why> {
+    /// Why the answer cannot be used, whatever its exit status; `None` when it can. `rise` is how the script came by the rights of root, where it tried.
+    fn unusable(&self, rise: Option<&Answer>) -> Option<Why> {
         let command = &self.command;
         match self.state {
             State::NeedsRoot => {
-                return Some(Why::NeedsRoot(format!("`{command}` needs root, and neither the login nor sudo gives it")));
+                let because = rise.and_then(Answer::obstacle).unwrap_or_else(|| "the login is not root".to_owned());
+                return Some(Why::NeedsRoot(format!("{because}; `{command}` needs root")));
             }
             State::Missing => return Some(Why::ToolMissing(format!("`{}` is not installed", self.program))),
             State::TimedOut => return Some(Why::TimedOut(format!("`{command}` ran into its time limit on the host"))),
@@ -70,12 +71,54 @@ impl Answer {
         if self.truncated {
             return Some(Why::Truncated(format!("`{command}` printed more than the limit")));
         }
-        let complaint = self.complaint();
-        let refused = |line: &str| line.starts_with("sudo: ") || line.starts_with("Sorry, user ") || line.starts_with("doas: ");
-        if self.exit != 0 && String::from_utf8_lossy(&self.stderr).lines().any(refused) {
-            return Some(Why::NeedsRoot(format!("`{command}` was refused by sudo: {complaint}")));
+        if self.exit == 0 {
+            return None;
         }
-        None
+        let refusal = self.refusal()?;
+        let because = rise.and_then(Answer::obstacle).unwrap_or(refusal);
+        Some(Why::NeedsRoot(format!("{because}; `{command}` needs root")))
+    }
+
+    /// What sudo or doas said instead of running the command.
+    pub fn refusal(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.stderr);
+        let refused = |line: &str| {
+            ["sudo: ", "doas: ", "Sorry, user "].iter().any(|start| line.starts_with(start))
+                || [" is not in the sudoers file", " may not run sudo on "].iter().any(|part| line.contains(part))
+        };
+        let line = text.lines().map(str::trim).find(|line| refused(line))?;
+        // What doas calls it is not what helps: there is nowhere to type a password.
+        let advice = if line.starts_with("doas: Auth") {
+            " (it takes a password from a terminal only; its rule needs `nopass`)"
+        } else {
+            ""
+        };
+        Some(format!("{line}{advice}"))
+    }
+
+    /// Of the answer under [`PRIVILEGE`]: why there are no rights of root at all.
+    fn obstacle(&self) -> Option<String> {
+        let text = self.text();
+        let says = |word: &str| text.lines().any(|line| line == word);
+        if says("missing") {
+            return Some("the host has no sudo (or doas) to ask".to_owned());
+        }
+        if says("no_builtin") {
+            return Some("the host's shell cannot hand a password over unseen (its printf is a program)".to_owned());
+        }
+        if says("no_password") {
+            return Some("the password was not sent, for other hosts had not accepted it".to_owned());
+        }
+        // The first of these lines is that of the try without a password.
+        let rest = String::from_utf8_lossy(&self.stderr);
+        let dull =
+            ["try again", "a password is required", "authentication is required", "ssword: ", "[sudo: ", "asked", "rejected"];
+        let told = |line: &&str| !line.is_empty() && !dull.iter().any(|words| line.contains(words));
+        let told = rest.lines().map(str::trim).find(told).map(|line| format!(" ({line})")).unwrap_or_default();
+        if says("refused") {
+            return Some(format!("sudo refused before it looked at the password{told}"));
+        }
+        says("rejected").then(|| format!("sudo did not accept the password{told}"))
     }
 
     /// The first line of standard error that says something.
@@ -156,7 +199,42 @@ impl Transcript {
     /// Why there is none: not answered, needs root, tool missing, timed out, truncated.
     pub fn answer(&self, id: &str) -> Result<&Answer, Why> {
         let answer = self.answers.get(id).ok_or_else(|| Why::NotAnswered(format!("the step `{id}` has no answer")))?;
-        answer.unusable().map_or(Ok(answer), Err)
+        answer.unusable(self.answers.get(PRIVILEGE)).map_or(Ok(answer), Err)
+    }
+
+    /// Whether sudo was given a password and did not accept it.
+    pub fn password_was_rejected(&self) -> bool {
+        self.answers.get(PRIVILEGE).is_some_and(|answer| answer.text().lines().any(|line| line == "rejected"))
+    }
+
+    /// Whether sudo wanted a password that was not sent, since other hosts had not accepted it.
+    pub fn password_was_withheld(&self) -> bool {
+        self.answers.get(PRIVILEGE).is_some_and(|answer| answer.text().lines().any(|line| line == "no_password"))
+    }
+
+    /// By which rights the steps were asked that need root, of a login that is not root itself. `with_become`: whether the script might ask for them at all.
+    ///
+    /// Rules that name commands are told from no rules by what became of the commands.
+    pub fn privilege(&self, steps: &[Step], with_become: bool) -> Privilege {
+        let words = self.answers.get(PRIVILEGE).map(Answer::text);
+        let word = words.as_deref().and_then(|text| text.lines().filter_map(Privilege::of).next_back());
+        let by_command = match word {
+            Some(privilege @ (Privilege::Sudo | Privilege::Doas)) => privilege,
+            Some(privilege) => return privilege,
+            // Recorded before scripts said so.
+            None if with_become && words.is_none() => Privilege::Sudo,
+            None => return Privilege::User,
+        };
+        let of = |rights| {
+            steps.iter().filter(move |step: &&Step| step.command.rights() == rights && step.command.always_needs_its_rights())
+        };
+        let obeyed = |step: &Step| matches!(self.answer(&step.id), Ok(_) | Err(Why::TimedOut(_) | Why::Truncated(_)));
+        // The socket of Docker may be open to the login itself.
+        let obeyed = match of(Rights::Root).next() {
+            Some(_) => of(Rights::Root).any(obeyed),
+            None => of(Rights::Docker).any(obeyed),
+        };
+        if obeyed { by_command } else { Privilege::User }
     }
 
     /// Standard output of a step that exited with 0.
@@ -225,7 +303,7 @@ pub struct FrameReader {
     limits: OutputLimits,
     tracks: [Track; 2],
     kept: Vec<[Vec<u8>; 2]>,
-    truncated: Vec<bool>,
+    truncated: Vec<[bool; 2]>,
     ends: Vec<[Option<(i32, State)>; 2]>,
     received: usize,
 }
@@ -233,11 +311,14 @@ pub struct FrameReader {
 impl FrameReader {
     /// A reader for the answer of this script.
     pub fn new(script: &Script, limits: OutputLimits) -> Self {
-        let steps: Vec<_> = script
+        let mut steps: Vec<_> = script
             .steps()
             .iter()
             .map(|step| (step.id.clone(), step.command.to_string(), step.command.program().to_owned()))
             .collect();
+        if script.with() != Become::No {
+            steps.push((PRIVILEGE.to_owned(), "sudo, doas".to_owned(), "sudo".to_owned()));
+        }
         let count = steps.len();
         Self {
             mark: format!("@{} ", script.nonce()).into_bytes(),
@@ -245,7 +326,7 @@ impl FrameReader {
             limits,
             tracks: [Track::default(), Track::default()],
             kept: vec![[Vec::new(), Vec::new()]; count],
-            truncated: vec![false; count],
+            truncated: vec![[false; 2]; count],
             ends: vec![[None, None]; count],
             received: 0,
         }
@@ -313,7 +394,7 @@ impl FrameReader {
         let kept = &mut self.kept[step][side];
         let room = self.limits.step - kept.len().min(self.limits.step);
         kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        self.truncated[step] |= bytes.len() > room;
+        self.truncated[step][side] |= bytes.len() > room;
     }
 
     fn frame(&mut self, side: usize, line: &[u8]) {
@@ -323,6 +404,12 @@ impl FrameReader {
         match words.as_slice() {
             ["B", id] => {
                 let open = place(id);
+                if let Some(step) = open {
+                    // Asked anew, by another shell: what the former heard is void.
+                    self.kept[step][side].clear();
+                    self.ends[step][side] = None;
+                    self.truncated[step][side] = false;
+                }
                 let track = &mut self.tracks[side];
                 track.open = open;
                 track.began = false;
@@ -337,6 +424,8 @@ impl FrameReader {
                 track.open = None;
             }
             ["Z", "end"] => self.tracks[side].ended = true,
+            // What is said about the password stands between words of sudo's.
+            ["P", ..] => {}
             _ => self.tracks[side].open = None,
         }
     }
@@ -348,6 +437,7 @@ impl FrameReader {
         let whole = self.steps.into_iter().zip(self.kept).zip(self.truncated).zip(self.ends);
         for ((((id, command, program), [stdout, stderr]), truncated), ends) in whole {
             if let [Some((exit, state)), Some(_)] = ends {
+                let truncated = truncated.contains(&true);
                 transcript.insert(id, Answer { command, program, state, exit, stdout, stderr, truncated });
             }
         }
@@ -356,7 +446,7 @@ impl FrameReader {
 }
 
 /// The two streams with which a host whose answers are these would answer this script, for the simulated fleet; `None` when the text is no script of
-/// ours. A step without an answer is answered as if its program were missing.
+/// ours. A step without an answer is answered as if its program were missing. How the host gave the rights of root is said where it was recorded.
 pub fn replayed(script: &str, answers: &Transcript) -> Option<(Vec<u8>, Vec<u8>)> {
     let nonce = script.lines().find_map(|line| line.strip_prefix("N="))?;
     let mut streams = (Vec::new(), Vec::new());
@@ -365,7 +455,8 @@ pub fn replayed(script: &str, answers: &Transcript) -> Option<(Vec<u8>, Vec<u8>)
         streams.0.extend_from_slice(&mark);
         streams.1.extend_from_slice(&mark);
     };
-    for id in script.lines().filter_map(|line| line.strip_prefix("ask ")?.split(' ').next()) {
+    let rise = (script.contains("\nrise\n") && answers.answers.contains_key(PRIVILEGE)).then_some(PRIVILEGE);
+    for id in rise.into_iter().chain(script.lines().filter_map(|line| line.strip_prefix("ask ")?.split(' ').next())) {
         mark(format!("B {id}"), &mut streams);
         match answers.answers.get(id) {
             Some(answer) => {

@@ -124,6 +124,8 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
         // Not -s: what cannot be read must be told apart from what is not there.
         let files = ["-rH", "", CONTAINERD_CONFIG, "/etc/containerd/conf.d"];
         ask("containerd-config", ReadOnlyCommand::new(Program::Grep, &files, Rights::Any));
+        // `^` and not an empty word, which a rule of sudo cannot well name.
+        let files = ["-rH", "^", CONTAINERD_CONFIG, "/etc/containerd/conf.d"];
         ask("containerd-config-root", ReadOnlyCommand::new(Program::Grep, &files, Rights::Root));
         ask(
             "containerd-processes",

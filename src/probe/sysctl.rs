@@ -108,9 +108,9 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
     if !paths.is_empty() {
         let words: Vec<&str> = ["-H", "", WITNESS].into_iter().chain(paths.iter().map(String::as_str)).collect();
         ask("sysctl", ReadOnlyCommand::new(Program::Grep, &words, Rights::Any).ok());
-        let private: Vec<&str> = paths.iter().map(String::as_str).filter(|path| ROOT_ONLY.contains(path)).collect();
-        if !private.is_empty() {
-            let words: Vec<&str> = ["-H", "", "/dev/null"].into_iter().chain(private).collect();
+        // All of them, whichever is wanted: a command that is always the same can stand in a rule of sudo.
+        if paths.iter().any(|path| ROOT_ONLY.contains(&path.as_str())) {
+            let words: Vec<&str> = ["-H", "^", "/dev/null"].iter().chain(ROOT_ONLY).copied().collect();
             ask("sysctl-root", ReadOnlyCommand::new(Program::Grep, &words, Rights::Root).ok());
         }
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::WriteFormat;
 use crate::journal::Journal;
 use crate::model::{
-    CheckInfo, Evidence, Finding, FleetReport, HostReport, Outcome, Privilege, Reason, Severity, Status, Verdict, Why,
+    CheckInfo, Evidence, Finding, FleetReport, HostReport, KeyTrust, Outcome, Privilege, Reason, Severity, ShownKey, Status,
+    Verdict, Why,
 };
 
 /// Checks and hosts, the latter in the order in which they finished.
@@ -14,22 +15,29 @@ use crate::model::{
 pub(super) struct Fleet {
     pub(super) checks: Vec<CheckInfo>,
     pub(super) hosts: Vec<HostReport>,
+    pub(super) insecure: bool,
 }
 
 impl Fleet {
     pub(super) fn of(checks: Vec<CheckInfo>, hosts: Vec<HostReport>) -> Self {
-        Self { checks, hosts }
+        Self { checks, hosts, insecure: false }
     }
 
     pub(super) fn finished(&self) -> (FleetReport, Journal) {
         let checks = self.checks.iter().cloned().map(Arc::new).collect();
         let mut report = FleetReport::new(checks, "2026-01-02T03:04:05Z".to_owned());
+        let rules = |check: &CheckInfo| match check.id.as_str() {
+            "audit.rules.loaded" => vec!["/usr/sbin/auditctl -l".to_owned(), "/sbin/auditctl -l".to_owned()],
+            _ => Vec::new(),
+        };
+        report.rules = self.checks.iter().map(rules).collect();
         let mut journal = Journal::new().unwrap();
         for host in &self.hosts {
             report.add(host);
             journal.append(host).unwrap();
         }
         report.finished = "2026-01-02T03:05:12Z".to_owned();
+        report.insecure_host_keys = self.insecure;
         (report, journal)
     }
 
@@ -66,10 +74,18 @@ pub(super) fn host(index: usize) -> HostReport {
         outcome: Outcome::scanned(),
         os: Some(Evidence::new("Debian GNU/Linux 12 (bookworm)")),
         privilege: Some(Privilege::Sudo),
+        host_key: None,
         scanned_at: "2026-01-02T03:04:06Z".to_owned(),
         duration_ms: 1_234,
         findings: Vec::new(),
     }
+}
+
+/// A key that says whose it is.
+pub(super) fn key(whose: &str, how: KeyTrust, machine: &str) -> ShownKey {
+    let letters = whose.chars().filter(char::is_ascii_alphanumeric);
+    let fingerprint = format!("SHA256:{}", letters.chain(std::iter::repeat('x')).take(43).collect::<String>());
+    ShownKey { algorithm: "ssh-ed25519".to_owned(), fingerprint, how, machine: machine.to_owned() }
 }
 
 /// Five hosts, every verdict, and text that wants to be a formula, an escape sequence, a new row or another line.
@@ -109,11 +125,16 @@ pub(super) fn hostile() -> Fleet {
     };
     let long = "-rw-rw-rw- and much more to say about it than a line of a terminal can hold; ".repeat(4);
     let hosts = vec![
-        HostReport { findings: judged(["=cmd|'/C calc'!A0", "666\r\nroot,\"root\",\x1b[31mroot\u{202e}"]), ..host(0) },
+        HostReport {
+            findings: judged(["=cmd|'/C calc'!A0", "666\r\nroot,\"root\",\x1b[31mroot\u{202e}"]),
+            host_key: Some(key("hostile and his clone", KeyTrust::Known, "192.0.2.0:2222")),
+            ..host(0)
+        },
         HostReport {
             name: "数据库\u{202e}\x1b[2J,\"01\"\r\nroot".to_owned(),
             groups: vec!["+prod".to_owned(), "a;=b".to_owned()],
             findings: judged(["x\0y\u{200b}", &long]),
+            host_key: Some(key("hostile and his clone", KeyTrust::AcceptedNew, "192.0.2.1:2222")),
             ..host(1)
         },
         HostReport {
@@ -124,6 +145,7 @@ pub(super) fn hostile() -> Fleet {
             ),
             os: None,
             privilege: None,
+            host_key: Some(key("another", KeyTrust::Changed, "192.0.2.2:2222")),
             ..host(2)
         },
         HostReport {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::WriteError;
 use crate::journal::Journal;
-use crate::model::{FleetReport, Reason, Severity, Status, VerdictCounts};
+use crate::model::{FleetReport, Privilege, Reason, Severity, Status, VerdictCounts};
 
 const SCHEMA_VERSION: u32 = 1;
 
@@ -29,6 +29,7 @@ struct Summary {
     hosts: u64,
     statuses: BTreeMap<Status, u64>,
     reasons: BTreeMap<Reason, u64>,
+    privileges: BTreeMap<Privilege, u64>,
     verdicts: VerdictCounts,
     failed: BTreeMap<Severity, u64>,
     unknown: BTreeMap<Severity, u64>,
@@ -44,6 +45,10 @@ impl Summary {
             hosts: totals.hosts,
             statuses: Status::ALL.iter().map(|status| (*status, totals.statuses.get(status).copied().unwrap_or(0))).collect(),
             reasons: totals.reasons.clone(),
+            privileges: Privilege::ALL
+                .iter()
+                .map(|privilege| (*privilege, totals.privileges.get(privilege).copied().unwrap_or(0)))
+                .collect(),
             verdicts: totals.verdicts,
             failed: of_severities(&totals.failed),
             unknown: of_severities(&totals.unknown),
@@ -59,12 +64,21 @@ pub(super) fn write(report: &FleetReport, journal: &Journal, out: &mut dyn io::W
     member(out, "started", &report.started)?;
     member(out, "finished", &report.finished)?;
     member(out, "interrupted", &report.interrupted)?;
+    member(out, "insecure_host_keys", &report.insecure_host_keys)?;
     list(
         out,
         "checks",
         report.checks.iter().map(|check| serde_json::to_vec(check).map_err(|error| WriteError::Io(error.into()))),
     )?;
     list(out, "hosts", journal.lines().map(|line| line.map_err(WriteError::Journal)))?;
+    let across = report.fleet_findings();
+    list(
+        out,
+        "fleet_findings",
+        across.iter().map(|finding| serde_json::to_vec(finding).map_err(|error| WriteError::Io(error.into()))),
+    )?;
+    let gaps = report.privilege_gaps();
+    list(out, "privilege_gaps", gaps.iter().map(|gap| serde_json::to_vec(gap).map_err(|error| WriteError::Io(error.into()))))?;
     out.write_all(b"\"summary\": ")?;
     serde_json::to_writer(&mut *out, &Summary::of(report)).map_err(io::Error::from)?;
     out.write_all(b"\n}\n")?;
@@ -95,7 +109,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::{HostReport, Why};
+    use crate::model::{FleetFindingKind, HostReport, KeyTrust, Why};
     use crate::report::fixture::{self, Fleet};
 
     fn validator() -> jsonschema::Validator {
@@ -123,11 +137,38 @@ mod tests {
     }
 
     #[test]
+    fn a_report_of_hosts_that_were_not_verified_says_so() {
+        let json = validated(&Fleet { insecure: true, ..fixture::hostile() });
+        assert_eq!(json["insecure_host_keys"], true);
+    }
+
+    #[test]
+    fn a_key_of_every_worth_is_valid() {
+        let hosts = KeyTrust::ALL.iter().enumerate().map(|(index, how)| {
+            let host_key = Some(fixture::key("one", *how, &format!("192.0.2.{index}:22")));
+            HostReport { host_key, ..fixture::host(index) }
+        });
+        let json = validated(&Fleet::of(Vec::new(), hosts.collect()));
+        let kinds: Vec<_> = json["fleet_findings"].as_array().unwrap().iter().map(|finding| &finding["kind"]).collect();
+        assert_eq!(kinds, ["host_key_changed", "host_key_revoked", "host_key_shared"]);
+    }
+
+    #[test]
     fn a_report_without_hosts_and_checks_and_one_of_a_large_fleet_are_valid() {
         validated(&Fleet::of(Vec::new(), Vec::new()));
         let json = validated(&fixture::large(300));
         assert_eq!(json["hosts"].as_array().unwrap().len(), 300);
         assert_eq!(json["summary"]["hosts"], 300);
+    }
+
+    #[test]
+    fn checks_that_lack_a_privilege_are_told_with_the_rules_that_would_settle_them() {
+        let json = validated(&fixture::hostile());
+        assert_eq!(
+            json["privilege_gaps"],
+            json!([{"check": "audit.rules.loaded", "hosts": 3, "rules": ["/usr/sbin/auditctl -l", "/sbin/auditctl -l"]}])
+        );
+        assert_eq!(json["summary"]["privileges"]["sudo"], 3);
     }
 
     #[test]
@@ -152,8 +193,14 @@ mod tests {
         assert_eq!(words(&schema, "reason"), Reason::ALL.iter().map(|reason| reason.code()).collect::<Vec<_>>());
         assert_eq!(words(&schema, "why"), Why::CODES);
         assert_eq!(words(&schema, "severity"), Severity::ALL.map(Severity::as_str));
+        assert_eq!(words(&schema, "privilege"), Privilege::ALL.map(Privilege::as_str));
+        assert_eq!(words(&schema, "key_trust"), KeyTrust::ALL.map(KeyTrust::as_str));
+        let kinds: Vec<String> =
+            serde_json::from_value(schema["$defs"]["fleet_finding"]["properties"]["kind"]["enum"].clone()).unwrap();
+        assert_eq!(kinds, FleetFindingKind::ALL.map(FleetFindingKind::as_str));
         assert_eq!(schema["properties"]["schema_version"]["const"], SCHEMA_VERSION);
         assert_eq!(schema["$defs"]["summary"]["properties"]["statuses"]["minProperties"], Status::ALL.len());
+        assert_eq!(schema["$defs"]["summary"]["properties"]["privileges"]["minProperties"], Privilege::ALL.len());
     }
 
     #[test]
@@ -171,6 +218,11 @@ mod tests {
             ("/hosts/0/findings/0/reason", json!("needs_root")),
             ("/hosts/0/findings/2/reason", json!(null)),
             ("/hosts/0/surprise", json!(1)),
+            ("/hosts/0/host_key/how", json!("trusted")),
+            ("/hosts/0/host_key/fingerprint", json!("MD5:00")),
+            ("/fleet_findings/0/kind", json!("odd")),
+            ("/fleet_findings/0/hosts", json!([])),
+            ("/insecure_host_keys", json!(null)),
             ("/hosts/0/findings/0/evidence/0/surprise", json!(1)),
             ("/summary/statuses/sideways", json!(1)),
         ] {

@@ -275,6 +275,7 @@ mod tests {
             outcome,
             os: None,
             privilege: None,
+            host_key: None,
             scanned_at: String::new(),
             duration_ms: 0,
             findings: Vec::new(),

@@ -10,14 +10,16 @@ use super::layout::{Paint, columns, counted, ends, fit, names, number, pad, perc
 use super::{WriteError, explanation, safe, was_judged};
 use crate::journal::Journal;
 use crate::model::{
-    CheckInfo, CheckTotals, Evidence, Finding, FleetReport, HostReport, Outcome, Privilege, Reason, Severity, Status, Verdict,
-    VerdictCounts, Why,
+    CheckInfo, CheckTotals, Evidence, Finding, FleetFinding, FleetFindingKind, FleetReport, HostReport, Outcome, Privilege,
+    Reason, Severity, Status, Verdict, VerdictCounts,
 };
 
 /// How many failed checks are shown, and how many of the hosts that are missing.
 const CHECKS_SHOWN: usize = 25;
 const REVIEWS_SHOWN: usize = 5;
 const HOSTS_SHOWN: usize = 20;
+/// Of what is wrong across hosts, how many cases of a kind.
+const ACROSS_SHOWN: usize = 4;
 /// With so few hosts missing there is room to say in full what happened.
 const FEW_HOSTS: usize = 5;
 /// Of a single host, how many lines of evidence a check shows.
@@ -27,8 +29,11 @@ const NAME_COLUMNS: usize = 28;
 /// The column where the text beside a severity begins.
 const INDENT: usize = 12;
 
-/// What to do about the commonest reason to be unknown.
-const ROOT_ADVICE: &str = "To answer needs_root: log in as root, or allow sudo for the commands that `fleetscan plan` lists.";
+/// How many of the checks that lack a privilege are named.
+const GAPS_NAMED: usize = 2;
+
+/// What a report is worth that was made without looking at host keys.
+const INSECURE: &str = "NOT VERIFIED (--insecure-accept-any-host-key): any host here may have been somebody else";
 
 /// How the summary is to look.
 #[derive(Debug, Clone)]
@@ -80,6 +85,7 @@ pub fn write_terminal(
     let digest = Digest::of(report, journal)?;
     let mut page = Page { out, width: terminal.width.clamp(60, 120), paint: Paint { colour: terminal.colour } };
     page.coverage(report)?;
+    page.across_the_fleet(report)?;
     match &digest.only {
         Some(host) if was_judged(host) => page.one_host(report, host)?,
         _ => {
@@ -222,11 +228,51 @@ impl Page<'_> {
         let reasons: Vec<_> = reasons.iter().map(|(reason, count)| format!("{reason} {}", number(**count))).collect();
         self.paragraph(&reasons.join(", "), INDENT, Reason::ALL.len())?;
 
+        // Of a single host, the line about it says so.
+        if totals.hosts > 1 && totals.privileges.keys().any(|privilege| *privilege != Privilege::Root) {
+            let rights: Vec<_> = totals.privileges.iter().map(|(word, count)| format!("{} {word}", number(*count))).collect();
+            self.labelled("Rights", &rights.join(", "))?;
+        }
+
         let unknown = totals.verdicts.unknown;
         let decided = totals.verdicts.total() - unknown;
         let all = totals.hosts * checks;
         let verdicts = format!("{} of {} decided ({})", number(decided), number(all), percent(decided, all));
-        self.labelled("Verdicts", &with_rest(verdicts, [(unknown, "unknown"), (missing * checks, "on hosts not scanned")]))
+        self.labelled("Verdicts", &with_rest(verdicts, [(unknown, "unknown"), (missing * checks, "on hosts not scanned")]))?;
+        if report.insecure_host_keys {
+            self.labelled("Host keys", INSECURE)?;
+        }
+        Ok(())
+    }
+
+    /// What is wrong with hosts as seen together, kind by kind.
+    fn across_the_fleet(&mut self, report: &FleetReport) -> io::Result<()> {
+        let findings = report.fleet_findings();
+        if findings.is_empty() {
+            return Ok(());
+        }
+        self.heading("Across the fleet")?;
+        for kind in FleetFindingKind::ALL {
+            let of_kind: Vec<&FleetFinding> = findings.iter().filter(|finding| finding.kind == kind).collect();
+            let Some(first) = of_kind.first() else { continue };
+            let hosts: usize = of_kind.iter().map(|finding| finding.hosts.len()).sum();
+            self.severity_line(first.severity, &safe(&first.title), &counted(hosts as u64, "host"))?;
+            for finding in of_kind.iter().take(ACROSS_SHOWN) {
+                let named: Vec<String> = finding.hosts.iter().take(NAMES_KEPT).map(|name| safe(name)).collect();
+                let room = self.width - INDENT - 2;
+                let hosts = names(&named, finding.hosts.len() as u64, room);
+                self.line(&format!("{:INDENT$}- {hosts}", ""))?;
+                for evidence in &finding.evidence {
+                    self.paragraph(evidence.text(), INDENT + 2, 4)?;
+                }
+            }
+            match of_kind.len().saturating_sub(ACROSS_SHOWN) {
+                0 => {}
+                more => self.line(&format!("{:INDENT$}and {} more (all of them: -o json=PATH)", "", number(more as u64)))?,
+            }
+            self.paragraph(&format!("Remedy: {}", safe(&first.remediation)), INDENT, 6)?;
+        }
+        Ok(())
     }
 
     /// `SEVERITY  left .. right`, the severity coloured.
@@ -287,10 +333,29 @@ impl Page<'_> {
             let room = self.width.saturating_sub(columns(&start));
             self.line(&format!("{start}{}", names(&unknown.first, unknown.hosts, room)))?;
         }
-        if digest.unknown.contains_key(Why::NeedsRoot(String::new()).code()) {
-            self.paragraph(ROOT_ADVICE, 2, 3)?;
+        self.privilege_gaps(report)
+    }
+
+    /// What to do about the commonest reason to be unknown.
+    fn privilege_gaps(&mut self, report: &FleetReport) -> io::Result<()> {
+        let gaps = report.privilege_gaps();
+        let Some(gap) = gaps.first() else { return Ok(()) };
+        let count = gaps.len() as u64;
+        let mut named: Vec<_> = gaps.iter().take(GAPS_NAMED).map(|gap| safe(&gap.check)).collect();
+        if gaps.len() > GAPS_NAMED {
+            named.push(format!("{} more", number(count - GAPS_NAMED as u64)));
         }
-        Ok(())
+        let checks = format!("{} on {}", counted(count, "check"), counted(report.totals.needs_root, "host"));
+        let rules = match gaps.len() {
+            1 if gap.rules.is_empty() => "No rule of sudo for single commands settles it".to_owned(),
+            1 => format!("`fleetscan sudoers --only {}` prints the rules of sudo that settle it", safe(&gap.check)),
+            _ => "`fleetscan sudoers --only ID` prints the rules of sudo that settle one".to_owned(),
+        };
+        let text = format!(
+            "{checks} stayed unknown for want of a privilege ({}). {rules}; a login as root does, too, and so may a password for sudo (-b -K).",
+            named.join(", ")
+        );
+        self.paragraph(&text, 2, 5)
     }
 
     fn missing_hosts(&mut self, digest: &Digest) -> io::Result<()> {
@@ -349,7 +414,10 @@ impl Page<'_> {
         about.extend(host.os.as_ref().map(|os| os.text().to_owned()));
         about.extend(host.privilege.map(|privilege| match privilege {
             Privilege::Root => "asked as root".to_owned(),
-            Privilege::Sudo => "asked with sudo".to_owned(),
+            Privilege::SudoShell => "asked with sudo (one shell)".to_owned(),
+            Privilege::Sudo => "asked with sudo (by command)".to_owned(),
+            Privilege::DoasShell => "asked with doas (one shell)".to_owned(),
+            Privilege::Doas => "asked with doas (by command)".to_owned(),
             Privilege::User => "asked without root".to_owned(),
         }));
         self.labelled("Host", &about.join(", "))?;
@@ -391,9 +459,7 @@ impl Page<'_> {
                 let detail = finding.evidence.first().map(Evidence::text).unwrap_or_default();
                 self.paragraph(detail, INDENT, 1)?;
             }
-            if unknown.iter().any(|(_, finding)| matches!(finding.verdict, Verdict::Unknown(Why::NeedsRoot(_)))) {
-                self.paragraph(ROOT_ADVICE, 2, 3)?;
-            }
+            self.privilege_gaps(report)?;
         }
         Ok(())
     }
@@ -458,6 +524,7 @@ pub(super) fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::KeyTrust;
     use crate::report::fixture::{self, Fleet};
 
     fn shown(fleet: &Fleet, terminal: &Terminal) -> String {
@@ -503,6 +570,26 @@ mod tests {
         let alone = HostReport { index: 0, ..fleet.hosts[2].clone() };
         insta::assert_snapshot!(shown(&Fleet::of(fleet.checks, vec![alone]), &Terminal::plain()));
         insta::assert_snapshot!(shown(&Fleet::of(Vec::new(), Vec::new()), &Terminal::plain()));
+    }
+
+    #[test]
+    fn a_report_of_hosts_that_were_not_verified_says_so() {
+        let text = shown(&Fleet { insecure: true, ..fixture::hostile() }, &Terminal::plain());
+        assert!(text.contains("Host keys NOT VERIFIED"), "{text}");
+        assert!(!shown(&fixture::hostile(), &Terminal::plain()).contains("NOT VERIFIED"));
+    }
+
+    #[test]
+    fn thousands_of_changed_keys_take_no_more_room_than_a_few() {
+        let hosts = (0..3_000).map(|index| {
+            let whose = if index < 1_000 { "a clone".to_owned() } else { format!("host{index}") };
+            let how = if index < 1_000 { KeyTrust::Known } else { KeyTrust::Changed };
+            HostReport { host_key: Some(fixture::key(&whose, how, &format!("machine{index}"))), ..fixture::host(index) }
+        });
+        let text = shown(&Fleet::of(Vec::new(), hosts.collect()), &Terminal::plain());
+        assert_readable(&text, 80);
+        assert!(text.lines().count() <= 60, "{text}");
+        assert!(text.contains("and 1,996 more") && text.contains("1,000 hosts") && text.contains("web00, web01"), "{text}");
     }
 
     #[test]

@@ -58,7 +58,7 @@ async fn converse(mut stream: TcpStream, config: Arc<Config>, allowed: Arc<Publi
                 Behaviour::Guarded(door, _) => Some(Visit::new(door.clone())),
                 _ => None,
             };
-            let host = Host { allowed, behaviour, visit, script: Vec::new() };
+            let host = Host { allowed, behaviour, visit, script: Vec::new(), answered: false };
             if let Ok(session) = russh::server::run_stream(config, stream, host).await {
                 let _ = session.await;
             }
@@ -72,6 +72,7 @@ struct Host {
     /// How far this login has come at a guarded host.
     visit: Option<Visit>,
     script: Vec<u8>,
+    answered: bool,
 }
 
 impl Handler for Host {
@@ -117,14 +118,25 @@ impl Handler for Host {
         session.channel_success(channel)
     }
 
-    async fn data(&mut self, _: ChannelId, data: &[u8], _: &mut Session) -> Result<(), Self::Error> {
+    async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
         if self.script.len() + data.len() <= LONGEST_SCRIPT {
             self.script.extend_from_slice(data);
         }
-        Ok(())
+        // A scanner with a password holds its end open, and the last line of a script ends the shell that reads it.
+        if self.script.ends_with(b"; exit 0\n") { self.answer(channel, session) } else { Ok(()) }
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+        self.answer(channel, session)
+    }
+}
+
+impl Host {
+    /// Answers the script, once.
+    fn answer(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
+        if std::mem::replace(&mut self.answered, true) {
+            return Ok(());
+        }
         let script = String::from_utf8_lossy(&self.script).into_owned();
         match &self.behaviour {
             Behaviour::Stall => return Ok(()),

@@ -100,8 +100,11 @@ impl Algorithms {
         let kex_named = |name: &str| KEX.iter().chain(&LEGACY_KEX).find(|known| known.as_ref() == name).copied();
         let cipher_named = |name: &str| CIPHERS.iter().chain(&LEGACY_CIPHERS).find(|known| known.as_ref() == name).copied();
         let mac_named = |name: &str| MACS.iter().chain(&LEGACY_MACS).find(|known| known.as_ref() == name).copied();
-        let key_named =
-            |name: &str| HOST_KEYS.iter().chain(&LEGACY_HOST_KEYS).find(|known| host_key_name(known) == name).cloned();
+        let key_named = |name: &str| {
+            // A certificate goes by the key in it: certificates are asked for where an authority is known that signs them.
+            let name = name.strip_suffix("-cert-v01@openssh.com").unwrap_or(name);
+            HOST_KEYS.iter().chain(&LEGACY_HOST_KEYS).find(|known| host_key_name(known) == name).cloned()
+        };
         if let Some(list) = &settings.kex_algorithms {
             changed.kex = chosen("KexAlgorithms", list, &self.kex, |name| name.as_ref(), kex_named)?;
         }
@@ -202,6 +205,15 @@ mod tests {
         let narrowed = changed(AlgorithmList::Remove(words("*nistp*,mlkem*"))).expect("fewer");
         assert!(!names(&narrowed).iter().any(|name| name.contains("nistp") || name.contains("mlkem")));
         assert!(changed(AlgorithmList::Exactly(words("none"))).expect_err("nothing").contains("KexAlgorithms"));
+    }
+
+    #[test]
+    fn a_host_key_is_chosen_by_the_name_of_its_certificate_too() {
+        let list = "ssh-ed25519-cert-v01@openssh.com,rsa-sha2-512-cert-v01@openssh.com,ssh-ed25519";
+        let list = AlgorithmList::Exactly(list.split(',').map(str::to_owned).collect());
+        let settings = Settings { host_key_algorithms: Some(list), ..Settings::default() };
+        let chosen = Algorithms::default().configured(&settings).expect("both are ours").host_keys;
+        assert_eq!(chosen.iter().map(host_key_name).collect::<Vec<_>>(), ["ssh-ed25519", "rsa-sha2-512"]);
     }
 
     #[test]

@@ -10,18 +10,19 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use russh::client::{Config, Handle};
-use russh::keys::Algorithm;
+use russh::{AlgorithmKind, Preferred};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::algorithms::legacy_among;
 use super::gatekeeper::{Broken, Gatekeeper, Lost, explain};
+use super::host_keys::Expected;
 use super::jump::Refusals;
-use super::known_hosts::Known;
 use super::wire::{Carrier, Heard, Lifeline, Wire};
-use super::{Engine, Limits, Route, Target, proxy};
-use crate::model::{Failure, Reason};
+use super::witness::Witness;
+use super::{Engine, Limits, Method, Route, Target, proxy};
+use crate::model::{Failure, KeyTrust, Reason};
 use crate::ssh_config::Family;
 
 /// Names being resolved at once: `getaddrinfo` holds a thread for as long as it likes, and can't be cancelled.
@@ -39,30 +40,18 @@ const ADDRESSES: usize = 8;
 /// The pause before a host that turned us away is asked again; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The kinds of the known keys first, or a server shows its best key, which may be one that nobody knows.
-fn host_key_order(target: &Target, known: &Known) -> Vec<Algorithm> {
-    let all = target.algorithms.host_keys.iter().cloned();
-    if target.algorithms.host_keys_chosen {
-        return all.collect();
-    }
-    let known = known.algorithms();
-    let is_known = |algorithm: &Algorithm| match algorithm {
-        Algorithm::Rsa { .. } => known.contains(&"ssh-rsa"),
-        other => known.contains(&other.as_str()),
-    };
-    let (mut first, rest): (Vec<_>, Vec<_>) = all.partition(is_known);
-    first.extend(rest);
-    first
-}
-
-fn config(target: &Target, known: &Known, limits: &Limits) -> Config {
+fn config(target: &Target, expected: &Expected, limits: &Limits) -> Config {
+    let Target { algorithms, .. } = target;
     let alive = target.alive_interval.unwrap_or(Duration::from_secs(15));
     Config {
         window_size: 1 << 20,
         maximum_packet_size: 32 << 10,
         // Messages of one channel that may wait for us: at most 512 KiB a host.
         channel_buffer_size: 16,
-        preferred: target.algorithms.preferred(host_key_order(target, known)),
+        preferred: Preferred {
+            host_key_certificates: expected.host_certificates(algorithms).into(),
+            ..algorithms.preferred(expected.host_keys(algorithms))
+        },
         // Only a backstop: every phase has its own limit, and the stream ends with its owner.
         inactivity_timeout: Some(limits.run.max(limits.agent).max(limits.auth) + Duration::from_secs(10)),
         keepalive_interval: Some(alive).filter(|alive| !alive.is_zero()),
@@ -92,23 +81,34 @@ impl std::fmt::Debug for Link {
 ///
 /// # Errors
 /// The [`Failure`] of the phase that failed: everything from [`Reason::NameNotResolved`] to [`Reason::AuthTimeout`].
-pub(super) async fn login(target: &Target, engine: &Engine) -> Result<Link, Failure> {
+pub(super) async fn login(target: &Target, engine: &Engine, witness: &Witness) -> Result<Link, Failure> {
     let Engine { credentials, limits, .. } = engine;
     credentials.prepare(target).await?;
-    let mut link = open(target, engine).await?;
-    credentials.login(&mut link.handle, &link.lost, target, limits).await?;
+    let expected = engine.host_keys.expect(target).await;
+    let mut link = open(target, engine, &expected, witness).await?;
+    let trusted = !matches!(witness.key().map(|key| key.how), Some(KeyTrust::Changed | KeyTrust::Revoked));
+    if trusted {
+        credentials.login(&mut link.handle, &link.lost, target, limits).await?;
+    } else {
+        // Let in all the same, as `StrictHostKeyChecking no` has it for `ssh`: and as there, whoever answers in place of the host learns no password.
+        let mut wary = target.clone();
+        wary.login.methods.retain(|method| *method == Method::PublicKey);
+        credentials.login(&mut link.handle, &link.lost, &wary, limits).await.map_err(|failure| {
+            let detail = format!("{}; its host key is not to be trusted, so no password would be sent", failure.detail);
+            Failure { detail, ..failure }
+        })?;
+    }
     Ok(link)
 }
 
 /// Connects. A connection that is turned away or reset before the login is tried again, a little later each time, as long as [`Limits::retry`] allows: that is
 /// how a server drops one that is too many (`MaxStartups`).
-pub(super) async fn open(target: &Target, engine: &Engine) -> Result<Link, Failure> {
-    let known = engine.host_keys.lookup(target);
+pub(super) async fn open(target: &Target, engine: &Engine, expected: &Expected, witness: &Witness) -> Result<Link, Failure> {
     let began = Instant::now();
     let mut pause = FIRST_PAUSE;
     let mut attempt = 1;
     loop {
-        let failure = match open_once(target, &known, engine).await {
+        let failure = match open_once(target, expected, engine, witness).await {
             Ok(link) => return Ok(link),
             Err(failure) => failure,
         };
@@ -129,27 +129,32 @@ pub(super) async fn open(target: &Target, engine: &Engine) -> Result<Link, Failu
     }
 }
 
-async fn open_once(target: &Target, known: &Known, engine: &Engine) -> Result<Link, Failure> {
+async fn open_once(target: &Target, expected: &Expected, engine: &Engine, witness: &Witness) -> Result<Link, Failure> {
     let limits = Limits {
         connect: target.connect_timeout.unwrap_or(engine.limits.connect),
         handshake: target.connect_timeout.unwrap_or(engine.limits.handshake),
         ..engine.limits
     };
+    // What is dialled from elsewhere has no address that we know better.
+    witness.reached(format!("{}:{}", target.address, target.port));
     match &target.route {
         Route::Direct => {
             let addresses = resolve(target, &limits).await?;
             let socket = dial(target, &addresses, &limits).await?;
             // A lost packet of 40 ms a round trip is what Nagle's algorithm costs here.
             let _ = socket.set_nodelay(true);
-            shake_hands(target, known, &limits, engine, Box::new(socket)).await
+            if let Ok(peer) = socket.peer_addr() {
+                witness.reached(peer.to_string());
+            }
+            shake_hands(target, expected, &limits, engine, witness, Box::new(socket)).await
         }
         Route::Jump(jump) => {
             let tunnel = engine.jumps.tunnel(jump, &target.address, target.port, engine, limits.connect).await?;
-            shake_hands(target, known, &limits, engine, Box::new(tunnel)).await
+            shake_hands(target, expected, &limits, engine, witness, Box::new(tunnel)).await
         }
         Route::Command(command) => {
             let (streams, said) = proxy::start(command)?;
-            match shake_hands(target, known, &limits, engine, Box::new(streams)).await {
+            match shake_hands(target, expected, &limits, engine, witness, Box::new(streams)).await {
                 Err(failure) => Err(proxy::explained(failure, command, &said).await),
                 link => link,
             }
@@ -160,9 +165,10 @@ async fn open_once(target: &Target, known: &Known, engine: &Engine) -> Result<Li
 /// The key exchange, over whatever carries it.
 async fn shake_hands(
     target: &Target,
-    known: &Known,
+    expected: &Expected,
     limits: &Limits,
     engine: &Engine,
+    witness: &Witness,
     carrier: Box<dyn Carrier>,
 ) -> Result<Link, Failure> {
     let (mut wire, lifeline, heard) = Wire::new(carrier);
@@ -176,12 +182,17 @@ async fn shake_hands(
     timeout(limits.handshake, wire.listen()).await.map_err(silent)?;
     let _turn = HANDSHAKES.acquire().await;
     let (lost, refusals) = (Lost::default(), Refusals::default());
-    let gatekeeper = Gatekeeper::new(known.clone(), lost.clone(), refusals.clone());
-    let config = Arc::new(config(target, known, &engine.limits));
+    let gatekeeper = Gatekeeper::new(expected.clone(), witness.clone(), lost.clone(), refusals.clone());
+    let config = Arc::new(config(target, expected, &engine.limits));
     match timeout(limits.handshake, russh::client::connect_stream(config, wire, gatekeeper)).await {
         Ok(Ok(handle)) => Ok(Link { handle, lifeline, lost, refusals }),
         Ok(Err(Broken::HostKey(failure))) => Err(failure),
-        Ok(Err(Broken::Protocol(error))) => Err(broken(&error, &heard)),
+        Ok(Err(Broken::Protocol(error))) => {
+            if let russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, .. } = &error {
+                witness.saw_none();
+            }
+            Err(broken(&error, &heard))
+        }
         Err(_) => Err(too_slow(&heard, limits)),
     }
 }

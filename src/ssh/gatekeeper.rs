@@ -4,12 +4,15 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg};
-use russh::keys::PublicKeyOrCertificate;
+use russh::keys::{Certificate, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect};
 
+use super::host_keys::{Decision, Expected};
 use super::jump::Refusals;
-use super::known_hosts::{HostKey, Known, KnownKey, fingerprint};
-use crate::model::{Failure, Reason};
+use super::known::{Shown, Standing};
+use super::known_hosts::{fingerprint, plain_name};
+use super::witness::{FullKey, Witness};
+use crate::model::{Failure, KeyTrust, Reason, ShownKey};
 
 /// What of a banner is kept. PAM's messages come in banners, after the one that greets everybody.
 const BANNER: usize = 2000;
@@ -89,14 +92,15 @@ impl From<russh::Error> for Broken {
 
 /// Our side of a connection: lets in the host we know, and opens no channel that it asks for.
 pub(super) struct Gatekeeper {
-    known: Known,
+    expected: Expected,
+    witness: Witness,
     lost: Lost,
     refusals: Refusals,
 }
 
 impl Gatekeeper {
-    pub(super) fn new(known: Known, lost: Lost, refusals: Refusals) -> Self {
-        Self { known, lost, refusals }
+    pub(super) fn new(expected: Expected, witness: Witness, lost: Lost, refusals: Refusals) -> Self {
+        Self { expected, witness, lost, refusals }
     }
 }
 
@@ -112,12 +116,18 @@ impl Handler for Gatekeeper {
     type Error = Broken;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Broken> {
-        let key = shown.public_key();
+        let (key, certificate) = (shown.public_key(), shown.certificate());
         let blob = key.to_bytes().map_err(|error| Broken::Protocol(error.into()))?;
-        match judge(&self.known, key.algorithm().as_str(), &blob) {
-            None => Ok(true),
-            Some(failure) => Err(Broken::HostKey(failure)),
-        }
+        let algorithm = plain_name(&key.algorithm());
+        let (standing, decision) = self.expected.judge(algorithm, Shown { algorithm, blob: &blob, certificate });
+        let fingerprint = fingerprint(&blob);
+        let words = format!("{algorithm} {fingerprint}");
+        let how = trust(&standing, &decision);
+        let refused = !matches!(decision, Decision::LetIn | Decision::Accepted);
+        let failure = refused.then(|| refusal(&self.expected, &standing, &decision, &words, certificate));
+        let key = ShownKey { algorithm: algorithm.to_owned(), fingerprint, how, machine: String::new() };
+        self.witness.saw(key, FullKey { algorithm, blob, standing });
+        failure.map_or(Ok(true), |failure| Err(Broken::HostKey(failure)))
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut russh::client::Session) -> Result<(), Broken> {
@@ -156,47 +166,63 @@ impl Handler for Gatekeeper {
     }
 }
 
-/// What speaks against the key that a host shows; `None` when it is known.
-fn judge(known: &Known, algorithm: &str, blob: &[u8]) -> Option<Failure> {
-    let name = &known.name;
-    let shown = format!("{algorithm} {}", fingerprint(blob));
-    let place = |key: &KnownKey| format!("`{}:{}`", key.path.display(), key.line);
-    match known.verify(blob) {
-        HostKey::Known => None,
-        HostKey::Unknown if known.by_authority => Some(Failure::new(
-            Reason::HostKeyUnknown,
-            format!(
-                "`{name}` shows {shown}; known_hosts names a certificate authority for it, and host certificates are not supported"
-            ),
-        )),
-        HostKey::Unknown => Some(Failure::new(
-            Reason::HostKeyUnknown,
-            format!(
-                "no key is known for `{name}`; it shows {shown}; if that is right: `{} >> ~/.ssh/known_hosts`",
-                keyscan(name)
-            ),
-        )),
-        HostKey::Changed(key) => Some(Failure::new(
-            Reason::HostKeyChanged,
-            format!(
-                "`{name}` shows {shown}, but {} says {} {}; if the host was set up anew: `ssh-keygen -R '{name}' -f {}`, then `{} >> {3}`",
-                place(&key),
-                key.algorithm,
-                key.fingerprint(),
-                key.path.display(),
-                keyscan(name),
-            ),
-        )),
-        HostKey::Revoked(key) => {
-            Some(Failure::new(Reason::HostKeyRevoked, format!("`{name}` shows {shown}, which {} revokes", place(&key))))
+/// Why a host is not let in.
+fn refusal(
+    expected: &Expected,
+    standing: &Standing,
+    decision: &Decision,
+    shown: &str,
+    certificate: Option<&Certificate>,
+) -> Failure {
+    let name = expected.name();
+    let shows = match certificate {
+        Some(certificate) => format!(
+            "`{name}` shows a certificate (key ID `{}`, serial {}) for {shown}",
+            certificate.key_id(),
+            certificate.serial()
+        ),
+        None => format!("`{name}` shows {shown}"),
+    };
+    match standing {
+        Standing::Changed(key, fault) => {
+            let fault = fault.as_ref().map(|fault| format!("; of the certificate: {fault}")).unwrap_or_default();
+            let known = format!("{} {}", key.algorithm, key.fingerprint());
+            let detail = match key.line {
+                0 => format!("{shows}, but another host of this name showed {known} in this scan{fault}"),
+                _ => format!(
+                    "{shows}, but `{}` says {known}{fault}; if the host was set up anew: `ssh-keygen -R '{name}' -f {}`, then {}",
+                    key.place(),
+                    key.path.display(),
+                    expected.ask_yourself(Some(&key.path)),
+                ),
+            };
+            Failure::new(Reason::HostKeyChanged, detail)
+        }
+        Standing::Revoked(place) => Failure::new(Reason::HostKeyRevoked, format!("{shows}, which `{place}` revokes")),
+        Standing::Uncertified { fault, .. } => {
+            Failure::new(Reason::HostCertificateInvalid, format!("{shows}, which does not hold: {fault}"))
+        }
+        Standing::Unknown | Standing::Known(_) | Standing::Certified(_) => {
+            let next = match decision {
+                Decision::Recorded(path) => format!("it was written to `{}`, for you to verify", path.display()),
+                _ => format!("if that is right: {}", expected.ask_yourself(None)),
+            };
+            Failure::new(Reason::HostKeyUnknown, format!("no key is known for `{name}`; it shows {shown}; {next}"))
         }
     }
 }
 
-/// The command that asks a host for its keys, from the name of a lookup.
-fn keyscan(name: &str) -> String {
-    match name.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")) {
-        Some((host, port)) => format!("ssh-keyscan -p {port} {host}"),
-        None => format!("ssh-keyscan {name}"),
+/// What a key was worth, in the words of reports.
+pub(super) fn trust(standing: &Standing, decision: &Decision) -> KeyTrust {
+    match (standing, decision) {
+        (_, Decision::Accepted) => KeyTrust::AcceptedNew,
+        // Accepted a moment ago, for another name of the host: which of them came first says nothing.
+        (Standing::Known(key), _) if key.line == 0 => KeyTrust::AcceptedNew,
+        (Standing::Known(_), _) => KeyTrust::Known,
+        (Standing::Certified(_), _) => KeyTrust::Certificate,
+        (Standing::Unknown, _) => KeyTrust::Unknown,
+        (Standing::Changed(..), _) => KeyTrust::Changed,
+        (Standing::Revoked(_), _) => KeyTrust::Revoked,
+        (Standing::Uncertified { .. }, _) => KeyTrust::CertificateInvalid,
     }
 }

@@ -21,8 +21,9 @@ use tokio::task::{AbortHandle, unconstrained};
 use tokio::time::{sleep, timeout};
 
 use super::connect::{self, Link};
+use super::witness::Witness;
 use super::{Engine, Target};
-use crate::model::{Failure, Reason};
+use crate::model::{Failure, Reason, ShownKey};
 
 /// Hosts that share one connection to a jump host: one lost connection costs no more than these.
 const SEATS: usize = 64;
@@ -45,6 +46,7 @@ struct Pool {
     links: Mutex<Vec<Arc<Shared>>>,
     /// Held while a connection is opened; why the last attempt failed, and when.
     opening: tokio::sync::Mutex<Option<(Instant, Failure)>>,
+    witness: Witness,
 }
 
 /// One connection to a jump host.
@@ -107,6 +109,25 @@ impl Jumps {
         Err(Failure::new(Reason::JumpFailed, format!("the jump host {via} could not be used")))
     }
 
+    /// The keys that the jump hosts showed, by their addresses, and why one could not be used; sorted.
+    pub(super) fn keys(&self) -> Vec<(String, ShownKey, String)> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = |(jump, pool): &(Arc<Target>, Arc<Pool>)| {
+            let failed =
+                pool.opening.try_lock().ok().and_then(|failed| failed.as_ref().map(|(_, failure)| failure.detail.clone()));
+            let name = match jump.port {
+                22 => jump.address.clone(),
+                port => format!("[{}]:{port}", jump.address),
+            };
+            pool.witness.key().map(|key| (name, key, failed.unwrap_or_default()))
+        };
+        let mut keys: Vec<_> = pools.iter().filter_map(shown).collect();
+        // One that several logins share is one host.
+        keys.sort_by(|(one, key, _), (other, of_other, _)| (one, &key.fingerprint).cmp(&(other, &of_other.fingerprint)));
+        keys.dedup_by(|(one, key, _), (other, of_other, _)| one == other && key.fingerprint == of_other.fingerprint);
+        keys
+    }
+
     fn pool(&self, jump: &Arc<Target>) -> Arc<Pool> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, pool)) = pools.iter().find(|(known, _)| Arc::ptr_eq(known, jump) || known == jump) {
@@ -135,7 +156,7 @@ impl Pool {
             return Err(failure.clone());
         }
         *failed = None;
-        match Box::pin(connect::login(jump, engine)).await {
+        match Box::pin(connect::login(jump, engine, &self.witness)).await {
             Ok(link) => {
                 let shared = Arc::new(Shared { link, seats: Arc::new(Semaphore::new(SEATS)), next: Mutex::new(FIRST_CHANNEL) });
                 let seat = Arc::clone(&shared.seats).acquire_owned().await;

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, Disconnect};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::auth;
 use super::connect::{self, Link};
-use super::{Engine, Limits, Target};
-use crate::command::{Script, Stream};
+use super::{Engine, Limits, Target, Witness};
+use crate::command::{Conversation, Exchange, PASSWORD_LIMIT, PASSWORD_PAUSE, Reply, Stream};
 use crate::model::{Failure, Reason};
 
 /// What the login shell is asked to run: short, free of quoting, and the same in every shell (tried with sh, bash, csh, fish). The script comes on
@@ -37,19 +39,31 @@ impl Session {
     /// # Errors
     /// The [`Failure`] of the phase that failed: everything from [`Reason::NameNotResolved`] to [`Reason::AuthTimeout`].
     pub async fn connect(target: &Target, engine: &Engine) -> Result<Self, Failure> {
-        let link = connect::login(target, engine).await?;
+        Self::connect_seen(target, engine, &Witness::default()).await
+    }
+
+    /// The same; the witness has the key that the host showed, whatever becomes of the connection.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_seen(target: &Target, engine: &Engine, witness: &Witness) -> Result<Self, Failure> {
+        let link = connect::login(target, engine, witness).await?;
         Ok(Self { link, limits: engine.limits })
     }
 
-    /// Runs the script. What it prints goes to `sink` as it comes; `false` from it ends everything.
+    /// Runs the script, and answers it where it asks for the password. What it prints goes to `sink` as it comes; `false` from it ends everything.
     ///
     /// `Ok` says that the host ended the script in an orderly way, not that all answers came: only the frames in the output say that.
     ///
     /// # Errors
-    /// [`Reason::SessionRefused`], [`Reason::NoShell`], [`Reason::ConnectionLost`], [`Reason::HostTimeout`] or [`Reason::OutputLimit`]; what went to the sink
+    /// [`Reason::SessionRefused`], [`Reason::NoShell`] and its kin, [`Reason::ShellTimeout`], [`Reason::ConnectionLost`], [`Reason::HostTimeout`] or [`Reason::OutputLimit`]; what went to the sink
     /// before is still good.
-    pub async fn run(mut self, script: &Script, sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send)) -> Result<(), Failure> {
-        let result = self.converse(script, sink).await;
+    pub async fn run(
+        mut self,
+        conversation: impl Into<Conversation<'_>>,
+        sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send),
+    ) -> Result<(), Failure> {
+        let result = self.converse(conversation.into(), sink).await;
         if result.is_ok() {
             // Spares the host a line about a broken connection in its log.
             let _ = self.link.handle.disconnect(Disconnect::ByApplication, "", "").await;
@@ -59,15 +73,33 @@ impl Session {
         result
     }
 
-    async fn converse(&self, script: &Script, sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send)) -> Result<(), Failure> {
+    async fn converse(
+        &self,
+        conversation: Conversation<'_>,
+        sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send),
+    ) -> Result<(), Failure> {
+        let script = conversation.script;
         let channel = self.open_channel().await?;
         channel.exec(true, COMMAND).await.map_err(|_| self.lost())?;
         let (mut output, input) = channel.split();
         // Beside the reading: a host that prints before it reads would otherwise wait for us while we wait for it.
+        let exchange = Exchange::new(conversation);
+        let (ask, asked) = oneshot::channel();
         let mut feeding = pin!(async {
             input.data_bytes(script.text().as_bytes().to_vec()).await?;
+            if exchange.may_ask() && asked.await.is_ok() {
+                let password = loop {
+                    match exchange.reply() {
+                        Reply::Say(password) => break password,
+                        Reply::Wait => sleep(PASSWORD_PAUSE).await,
+                    }
+                };
+                input.data_bytes(password).await?;
+                sleep(PASSWORD_LIMIT).await;
+            }
             input.eof().await
         });
+        let mut ask = Some(ask);
         let mut fed = false;
         let began = Instant::now();
         let end = began + self.limits.run;
@@ -85,6 +117,9 @@ impl Session {
             match message {
                 Ok(Some(ChannelMsg::Data { data })) => {
                     shell.printed(&data);
+                    if exchange.may_ask() && exchange.hears(&data) {
+                        ask.take().map(|ask| ask.send(()));
+                    }
                     if !sink(Stream::Stdout, &data) {
                         return Err(Failure::new(Reason::OutputLimit, "the host sent more than the limit"));
                     }
@@ -98,7 +133,10 @@ impl Session {
                 Ok(Some(ChannelMsg::Failure)) => {
                     return Err(Failure::new(Reason::SessionRefused, "the host runs no command for this login"));
                 }
-                Ok(Some(ChannelMsg::ExitStatus { exit_status })) => shell.ended = Some(format!("it exited with {exit_status}")),
+                Ok(Some(ChannelMsg::ExitStatus { exit_status })) => {
+                    shell.succeeded = exit_status == 0;
+                    shell.ended = Some(format!("it exited with {exit_status}"));
+                }
                 Ok(Some(ChannelMsg::ExitSignal { signal_name, .. })) => {
                     shell.killed = true;
                     shell.ended = Some(format!("it was ended by the signal {signal_name:?}"));
@@ -134,11 +172,11 @@ impl Session {
     }
 
     fn too_slow(&self, shell: &Shell<'_>) -> Failure {
-        let (what, limit) = match shell.is_silent() {
-            true => ("printed nothing", self.limits.first_output.min(self.limits.run)),
-            false => ("was still running", self.limits.run),
+        let (reason, what, limit) = match shell.is_silent() {
+            true => (Reason::ShellTimeout, "printed nothing", self.limits.first_output.min(self.limits.run)),
+            false => (Reason::HostTimeout, "was still running", self.limits.run),
         };
-        Failure::new(Reason::HostTimeout, format!("the script {what} after {} s", limit.as_secs_f32()))
+        Failure::new(reason, format!("the script {what} after {} s", limit.as_secs_f32()))
     }
 }
 
@@ -156,11 +194,21 @@ struct Shell<'a> {
     ended: Option<String>,
     /// Whether it was killed.
     killed: bool,
+    /// Whether it said that all was well.
+    succeeded: bool,
 }
 
 impl<'a> Shell<'a> {
     fn new(nonce: &'a str) -> Self {
-        Self { nonce: nonce.as_bytes(), began: false, tail: Vec::new(), head: Vec::new(), ended: None, killed: false }
+        Self {
+            nonce: nonce.as_bytes(),
+            began: false,
+            tail: Vec::new(),
+            head: Vec::new(),
+            ended: None,
+            killed: false,
+            succeeded: false,
+        }
     }
 
     fn is_silent(&self) -> bool {
@@ -179,6 +227,22 @@ impl<'a> Shell<'a> {
         self.tail.drain(..self.tail.len().saturating_sub(keep));
     }
 
+    /// Why the script did not run, as far as what came instead tells.
+    fn why_not(&self) -> Reason {
+        let head = String::from_utf8_lossy(&self.head);
+        if auth::password_expired(&head).is_some() {
+            Reason::PasswordExpired
+        } else if head.contains("restricted") {
+            // What bash, ksh and zsh say when they are called by a name with `r` in front.
+            Reason::RestrictedShell
+        } else if self.succeeded {
+            // nologin, false and what takes their place fail; a command that the server runs instead of ours mostly does not.
+            Reason::ForcedCommand
+        } else {
+            Reason::NoShell
+        }
+    }
+
     /// Whether the end was that of our script.
     fn verdict(self) -> Result<(), Failure> {
         let ended = self.ended.as_deref().unwrap_or("it said nothing about its end");
@@ -186,7 +250,7 @@ impl<'a> Shell<'a> {
             let head = String::from_utf8_lossy(&self.head);
             let said = head.lines().map(str::trim).find(|line| !line.is_empty());
             let said = said.map(|line| format!("; it printed `{line}`")).unwrap_or_default();
-            return Err(Failure::new(Reason::NoShell, format!("the login shell did not run the script: {ended}{said}")));
+            return Err(Failure::new(self.why_not(), format!("the login shell did not run the script: {ended}{said}")));
         }
         if self.killed {
             return Err(Failure::new(Reason::ConnectionLost, format!("the script did not reach its end: {ended}")));

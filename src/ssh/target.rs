@@ -40,6 +40,23 @@ pub struct Target {
 }
 
 impl Target {
+    /// The host itself, then the jump host that it is reached through, and so on to the one that is dialled from here.
+    pub fn way(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |target| match &target.route {
+            Route::Jump(jump) => Some(&**jump),
+            Route::Direct | Route::Command(_) => None,
+        })
+    }
+
+    /// Where it is dialled, for reports: the port only where it is not 22.
+    pub fn place(&self) -> String {
+        match self.port {
+            22 => self.address.clone(),
+            port if self.address.contains(':') => format!("[{}]:{port}", self.address),
+            port => format!("{}:{port}", self.address),
+        }
+    }
+
     /// A host that is dialled directly, with everything as it is by default.
     pub fn new(address: impl Into<String>, port: u16, user: impl Into<String>) -> Self {
         Self {
@@ -57,6 +74,11 @@ impl Target {
             alive_interval: None,
             alive_count: None,
         }
+    }
+
+    /// How this host and those on the way to it prove who they are: what [`super::HostKeys::load`] must be told of.
+    pub fn identities(&self) -> impl Iterator<Item = &HostIdentity> {
+        self.way().map(|target| &target.identity)
     }
 }
 
@@ -123,7 +145,7 @@ pub struct HostIdentity {
 }
 
 /// What is done with a host of which no key is known. A key that differs from the known one is refused whatever stands here, but for the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum HostKeyPolicy {
     /// It is not scanned.
     #[default]

@@ -68,15 +68,15 @@ pub struct Hop {
 /// Everything that the configuration says of one host, tokens and `~` expanded. `None` and empty lists: the configuration says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
-    /// `HostName`, else the name that was asked for.
+    /// `HostName`, else the name that was asked for: names in lower case, addresses in their usual form.
     pub host_name: String,
     /// `Port`.
     pub port: Option<u16>,
     /// `User`.
     pub user: Option<String>,
-    /// `IdentityFile`, all of them in order; `none` leaves the list empty and sets [`Self::no_identity_files`].
+    /// `IdentityFile`, all of them in order, without `none`.
     pub identity_files: Vec<PathBuf>,
-    /// `IdentityFile none`.
+    /// `IdentityFile none` and no other one: not even the usual files count.
     pub no_identity_files: bool,
     /// `CertificateFile`, all of them in order.
     pub certificate_files: Vec<PathBuf>,
@@ -96,9 +96,9 @@ pub struct Settings {
     pub host_key_checking: Option<HostKeyChecking>,
     /// `ProxyJump`, the first hop first.
     pub proxy_jump: Vec<Hop>,
-    /// `ProxyCommand`. Never set together with [`Self::proxy_jump`].
+    /// `ProxyCommand`, for `/bin/sh -c`; `ssh` puts `exec` before it. Never set together with [`Self::proxy_jump`].
     pub proxy_command: Option<String>,
-    /// `ConnectTimeout`.
+    /// `ConnectTimeout`; `none` and 0 say nothing.
     pub connect_timeout: Option<Duration>,
     /// `ConnectionAttempts`.
     pub connection_attempts: Option<u32>,
@@ -130,51 +130,6 @@ pub struct Settings {
     pub password_authentication: Option<bool>,
     /// `KbdInteractiveAuthentication`.
     pub kbd_interactive_authentication: Option<bool>,
-}
-
-impl AlgorithmList {
-    /// What is left of the default, or stands in its place: ssh_config(5), "Ciphers". Each name once, at its first place.
-    pub fn applied_to(&self, default: &[&str]) -> Vec<String> {
-        let default = default.iter().map(|name| (*name).to_owned());
-        let all: Vec<String> = match self {
-            Self::Exactly(names) => names.clone(),
-            Self::Append(names) => default.chain(names.iter().cloned()).collect(),
-            Self::Prepend(names) => names.iter().cloned().chain(default).collect(),
-            Self::Remove(patterns) => {
-                default.filter(|name| !patterns.iter().any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))).collect()
-            }
-        };
-        let mut left: Vec<String> = Vec::new();
-        for name in all {
-            if !left.contains(&name) {
-                left.push(name);
-            }
-        }
-        left
-    }
-}
-
-/// `*` and `?` of ssh_config(5), "PATTERNS". Goes back to the last `*` only, so it never takes more than length times length.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut seen) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while seen < name.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, seen));
-                at += 1;
-            }
-            Some(letter) if *letter == b'?' || name.get(seen) == Some(letter) => {
-                at += 1;
-                seen += 1;
-            }
-            _ => {
-                let Some((back, taken)) = star else { return false };
-                star = Some((back, taken + 1));
-                at = back + 1;
-                seen = taken + 1;
-            }
-        }
-    }
-    pattern.iter().skip(at).all(|letter| *letter == b'*')
+    /// `RequiredRSASize`, in bits: shorter RSA keys count neither for hosts nor for users.
+    pub required_rsa_size: Option<u32>,
 }

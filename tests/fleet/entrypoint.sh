@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes this container the host that ROLE names (roles/ROLE.sh), then serves SSH: once the port answers, the host is ready.
-# FLEET_KEY is the public key that may log in, FLEET_NET the first three numbers of the fleet's network.
+# FLEET_KEY is the public key that may log in, FLEET_NET the first three numbers of the fleet's network, FLEET_CA the private key of an authority that signs
+# certificates (base64), for the hosts that have them.
 set -eu
 umask 022
 role=${1:-${ROLE:?which host this is}}
@@ -17,6 +18,18 @@ login() {
     chmod 700 "$home/.ssh"
     chmod 600 "$home/.ssh/authorized_keys"
     [ "$1" = root ] || chown -R "$1:$1" "$home/.ssh"
+}
+
+# certified NAME USER: certificates of FLEET_CA alone say that this host is NAME, and who may log in as USER.
+certified() {
+    ssh-keygen -q -A
+    (umask 077 && printf '%s' "${FLEET_CA:?the authority that signs certificates}" | base64 -d > /run/ca)
+    ssh-keygen -y -f /run/ca > /etc/ssh/user_ca.pub
+    ssh-keygen -q -s /run/ca -I "$1" -h -n "$1" -V -1d:+1d /etc/ssh/ssh_host_ed25519_key.pub
+    rm /run/ca
+    printf 'TrustedUserCAKeys /etc/ssh/user_ca.pub\nHostCertificate /etc/ssh/ssh_host_ed25519_key-cert.pub\nAuthorizedKeysFile none\n' \
+        > /etc/ssh/sshd_config.d/certified.conf
+    id "$2" >/dev/null 2>&1 || useradd --create-home --shell /bin/bash --password '*' "$2"
 }
 
 # slow PROGRAM SECONDS: a program that is found first and takes its time, so that a test can catch a session in the middle.

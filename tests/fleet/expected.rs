@@ -1,6 +1,6 @@
 //! The verdicts written down by hand in `expected/HOST.yaml`, and the report against them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -49,6 +49,19 @@ impl Expected {
         }
         differences
     }
+}
+
+/// Every check that says another thing of a host than of one that it must be like, with a sentence.
+pub(crate) fn differences_between(name: &str, host: &Value, like: &Value) -> Vec<(String, String)> {
+    let (found, expected) = (verdicts(host), verdicts(like));
+    let nothing = ("nothing".to_owned(), String::new());
+    let checks: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
+    let differs = |check: &String| {
+        let (here, there) = (found.get(check).unwrap_or(&nothing), expected.get(check).unwrap_or(&nothing));
+        let sentence = || format!("{name}: {check} is `{}` ({}), and `{}` as root ({})", here.0, here.1, there.0, there.1);
+        (here.0 != there.0).then(|| (check.clone(), sentence()))
+    };
+    checks.into_iter().filter_map(differs).collect()
 }
 
 /// The host's object as a file of expectations, for a person to compare and to copy from: nothing reads it.
@@ -135,6 +148,18 @@ mod tests {
             Expected::parse("outcome: failed host_timeout or failed connection_lost\nchecks: {a.b: pass, c.d: unknown}\n")
                 .expect("ok");
         assert_eq!(expected.differences("h", &host()).len(), 1);
+    }
+
+    #[test]
+    fn two_hosts_differ_where_a_check_does() {
+        let mut other = host();
+        assert_eq!(differences_between("h", &host(), &other), []);
+        other["findings"][1]["verdict"] = "pass".into();
+        other["findings"][1]["reason"] = Value::Null;
+        let differences = differences_between("h", &host(), &other);
+        assert_eq!(differences.iter().map(|(check, _)| check.as_str()).collect::<Vec<_>>(), ["c.d"]);
+        other["findings"] = json!([]);
+        assert_eq!(differences_between("h", &host(), &other).len(), 2);
     }
 
     #[test]

@@ -3,11 +3,13 @@
 //! `tests/run` brings the fleet up, names it in FLEETSCAN_FLEET and takes it down. What a host is like: `roles/`. What must be found on it:
 //! `expected/`, written by hand. Where a verdict differs, `target/fleet/actual/` has what was found, in the same form.
 
+mod bastion;
 mod engine;
 mod expected;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread::JoinHandle;
@@ -24,37 +26,58 @@ struct Member {
     /// The container, where it is not called like the host.
     service: &'static str,
     user: &'static str,
-    with_sudo: bool,
+    with_become: bool,
     group: &'static str,
+    /// By which rights it must have been asked, where it gets that far.
+    privilege: Option<&'static str>,
+    /// Another login on the same container that must find the same; else what must be found is written down.
+    like: Option<&'static str>,
 }
 
-const fn member(name: &'static str, user: &'static str, with_sudo: bool, group: &'static str) -> Member {
-    Member { name, service: name, user, with_sudo, group }
+const fn member(name: &'static str, user: &'static str, with_become: bool, group: &'static str) -> Member {
+    Member { name, service: name, user, with_become, group, privilege: Some("root"), like: None }
+}
+
+/// A login that is not root: how it comes by the rights of root.
+const fn risen(name: &'static str, user: &'static str, privilege: &'static str) -> Member {
+    Member { privilege: Some(privilege), ..member(name, user, true, "unprivileged") }
 }
 
 const FLEET: &[Member] = &[
     member("hardened", "root", false, "good"),
-    member("weak", "deploy", true, "bad"),
-    member("sudo-exact", "auditor", true, "unprivileged"),
-    member("no-sudo", "auditor", true, "unprivileged"),
-    member("noexec", "auditor", true, "unprivileged"),
+    Member { privilege: Some("sudo_shell"), ..member("weak", "deploy", true, "bad") },
+    Member { service: "sudo-exact", ..member("sudo-exact-root", "root", false, "good") },
+    Member { like: Some("sudo-exact-root"), ..risen("sudo-exact", "auditor", "sudo") },
+    risen("sudo-password", "auditor", "sudo_shell"),
+    Member { service: "doas", ..member("doas-root", "root", false, "good") },
+    Member { like: Some("doas-root"), ..risen("doas", "auditor", "doas") },
+    Member { service: "doas", like: Some("doas-root"), ..risen("doas-shell", "boss", "doas_shell") },
+    risen("no-sudo", "auditor", "user"),
+    risen("noexec", "auditor", "sudo"),
     // The same container with another login: sudo wants a terminal there, and a scan has none.
-    Member { service: "noexec", ..member("requiretty", "typist", true, "unprivileged") },
+    Member { service: "noexec", ..risen("requiretty", "typist", "user") },
     member("no-engine", "root", false, "good"),
     member("systemd", "root", false, "good"),
     member("engine", "root", false, "containers"),
+    Member { service: "engine", like: Some("engine"), ..risen("engine-rules", "auditor", "sudo") },
     member("audit", "root", false, "containers"),
     member("dropbear", "root", false, "embedded"),
-    member("paused", "root", false, "lost"),
-    member("cut", "root", false, "lost"),
+    Member { privilege: None, ..member("paused", "root", false, "lost") },
+    Member { privilege: None, ..member("cut", "root", false, "lost") },
 ];
+
+/// Checks that no rule for single commands can settle: see the comment in what `fleetscan sudoers` prints.
+const BEYOND_RULES: &[&str] = &["docker.version.restart-pending"];
+
+/// The password of the login on `sudo-password`, as docker-compose.test.yml has it; every host that asks is told it.
+const PASSWORD: &str = "not so secret";
 
 /// What `roles/paused.sh` and `roles/cut.sh` make slow, as `pgrep -fx` sees it: the host is in the middle of the script then.
 const PAUSED_AT: &str = "sleep 40";
 const CUT_AT: &str = "sleep 9";
 
 /// What `roles/engine.sh` puts into an environment and `roles/weak.sh` into /etc/shadow, and no report may tell.
-const SECRETS: &[&str] = &["correct-horse-battery-staple", "EXAMPLEKEYEXAMPLEKEY", "7mwN0Y7Ai9mBd5e8H2LQs"];
+const SECRETS: &[&str] = &["correct-horse-battery-staple", "EXAMPLEKEYEXAMPLEKEY", "7mwN0Y7Ai9mBd5e8H2LQs", PASSWORD];
 
 fn services() -> BTreeSet<&'static str> {
     FLEET.iter().map(|host| host.service).collect()
@@ -63,8 +86,8 @@ fn services() -> BTreeSet<&'static str> {
 fn inventory(address: impl Fn(&str) -> String, key: &Path) -> String {
     let mut groups: BTreeMap<&str, String> = BTreeMap::new();
     for host in FLEET {
-        let with_sudo = if host.with_sudo { " ansible_become=true" } else { "" };
-        let line = format!("{} ansible_host={} ansible_user={}{with_sudo}\n", host.name, address(host.service), host.user);
+        let with_become = if host.with_become { " ansible_become=true" } else { "" };
+        let line = format!("{} ansible_host={} ansible_user={}{with_become}\n", host.name, address(host.service), host.user);
         groups.entry(host.group).or_default().push_str(&line);
     }
     let mut text = format!("[all:vars]\nansible_ssh_private_key_file={}\n", key.display());
@@ -73,6 +96,25 @@ fn inventory(address: impl Fn(&str) -> String, key: &Path) -> String {
     }
     text.push_str("\n[openssh:children]\ngood\nbad\nunprivileged\ncontainers\nlost\n");
     text
+}
+
+/// Gives logins the rules that fleetscan prints, and has the programs that will read them look at them.
+fn give_rules(fleet: &Fleet) {
+    let printed = |arguments: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_fleetscan")).args(["sudoers", "--user", "auditor"]).args(arguments).output();
+        let output = output.expect("fleetscan runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let install = |service, rules: &str, command| {
+        docker(&["exec", "--interactive", &fleet.container(service), "sh", "-c", command], rules);
+    };
+    let sudo = "cat > /etc/sudoers.d/fleetscan && chmod 440 /etc/sudoers.d/fleetscan && visudo -cq";
+    for service in ["sudo-exact", "engine"] {
+        install(service, &printed(&[]), sudo);
+    }
+    install("doas", &printed(&["--doas"]), "cat >> /etc/doas.conf && doas -C /etc/doas.conf");
 }
 
 /// The host keys, asked of the engine and not of the network: this is what a scan has to meet.
@@ -159,6 +201,9 @@ fn every_host_is_judged_as_written_down_and_left_as_it_was() {
     let key = at("id_ed25519");
     std::fs::write(at("inventory"), inventory(|service| fleet.address(service), &key)).expect("written");
     std::fs::write(at("known_hosts"), known_hosts(&fleet)).expect("written");
+    std::fs::write(at("password"), PASSWORD).expect("written");
+    std::fs::set_permissions(at("password"), std::fs::Permissions::from_mode(0o600)).expect("permissions");
+    give_rules(&fleet);
 
     // Of an earlier run, and mostly not there.
     let _ = (
@@ -179,6 +224,8 @@ fn every_host_is_judged_as_written_down_and_left_as_it_was() {
         .arg("--known-hosts")
         .arg(at("known_hosts"))
         .args(["--timeout", "10", "--host-timeout", "45"])
+        .arg("--become-password-file")
+        .arg(at("password"))
         .arg("--output")
         .arg(format!("json={}", at("report.json").display()))
         .arg("--output")
@@ -231,8 +278,19 @@ fn every_host_is_judged_as_written_down_and_left_as_it_was() {
     assert_eq!(names, FLEET.iter().map(|host| host.name).collect(), "the hosts of the report are those of the inventory");
     std::fs::create_dir_all(at("actual")).expect("made");
     let written = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleet/expected");
-    for (name, host) in &hosts {
+    for member in FLEET {
+        let (name, host) = (member.name, hosts[member.name]);
         std::fs::write(at("actual").join(format!("{name}.yaml")), expected::as_written(host)).expect("written");
+        if member.privilege.is_some_and(|privilege| host["privilege"] != privilege) {
+            problems.push(format!("{name}: asked as {}, expected {:?}", host["privilege"], member.privilege));
+        }
+        if let Some(like) = member.like {
+            let by_command = matches!(member.privilege, Some("sudo" | "doas"));
+            let differences = expected::differences_between(name, host, hosts[like]);
+            let counts = |check: &str| !by_command || !BEYOND_RULES.contains(&check);
+            problems.extend(differences.into_iter().filter(|(check, _)| counts(check)).map(|(_, difference)| difference));
+            continue;
+        }
         let expected = std::fs::read_to_string(written.join(format!("{name}.yaml")));
         match expected.map_err(|error| error.to_string()).and_then(|text| Expected::parse(&text)) {
             Ok(expected) => problems.extend(expected.differences(name, host)),

@@ -89,7 +89,7 @@ impl Client {
     async fn run_into(&self, script: &Script, sink: &mut (impl FnMut(Stream, &[u8]) -> bool + Send)) -> Result<(), Failure> {
         let sources = HostKeySources { named: Some(self.known_hosts.clone()), ..HostKeySources::default() };
         let credentials = Credentials::load(&self.sources, [&self.target.login]).await.expect("credentials");
-        let engine = Engine::new(credentials, HostKeys::load(&sources).expect("known_hosts"), self.limits);
+        let engine = Engine::new(credentials, HostKeys::load(&sources, []).expect("known_hosts"), self.limits);
         Session::connect(&self.target, &engine).await?.run(script, sink).await
     }
 
@@ -291,7 +291,8 @@ async fn an_unknown_host_is_not_logged_in_to() {
     let fingerprint = output(Command::new("ssh-keygen").arg("-lf").arg(&server.host_key));
     let fingerprint = fingerprint.split(' ').nth(1).expect("a fingerprint");
     assert!(failure.detail.contains(fingerprint), "{}", failure.detail);
-    assert!(failure.detail.contains(&format!("`ssh-keyscan -p {} 127.0.0.1 >> ", server.port())), "{}", failure.detail);
+    let mend = format!("`ssh-keyscan -p {} 127.0.0.1 >> {}`", server.port(), client.known_hosts.display());
+    assert!(failure.detail.ends_with(&mend), "{}", failure.detail);
     assert!(!server.log().contains("publickey"), "{}", server.log());
     no_sockets_to(server.port()).await;
 }
@@ -384,6 +385,59 @@ async fn a_login_without_a_shell_is_told_by_what_it_says() {
 }
 
 #[tokio::test]
+async fn a_forced_command_and_a_restricted_shell_are_told_apart_from_no_shell() {
+    let forced = Server::openssh("ForceCommand echo 'Backups only.'");
+    let failure = Client::of(&forced).fails().await;
+    assert_eq!(failure.reason, Reason::ForcedCommand, "{}", failure.detail);
+    assert!(failure.detail.contains("`Backups only.`"), "{}", failure.detail);
+    // What sshd does for a login shell: SHELL -c COMMAND.
+    let restricted = Server::openssh("ForceCommand exec bash -r -c \"$SSH_ORIGINAL_COMMAND\"");
+    let failure = Client::of(&restricted).fails().await;
+    assert_eq!(failure.reason, Reason::RestrictedShell, "{}", failure.detail);
+    for shell in ["/usr/sbin/nologin", "/bin/false"] {
+        let server = Server::openssh(&format!("ForceCommand exec {shell}"));
+        let failure = Client::of(&server).fails().await;
+        assert_eq!(failure.reason, Reason::NoShell, "{shell}: {}", failure.detail);
+    }
+}
+
+#[tokio::test]
+async fn one_session_and_a_banner_are_enough() {
+    let server = Server::openssh("MaxSessions 1");
+    let banner = server.directory.path().join("banner");
+    fs::write(&banner, "Authorized uses only. \u{1b}[31mAll activity may be monitored.\n".repeat(20)).expect("written");
+    Client::of(&server).succeeds().await;
+    let server = Server::openssh(&format!("MaxSessions 1\nBanner {}", banner.display()));
+    Client::of(&server).succeeds().await;
+}
+
+#[tokio::test]
+async fn a_host_is_reached_over_ipv6() {
+    let server = Server::openssh("");
+    let real = server.port();
+    let listener = std::net::TcpListener::bind("[::1]:0").expect("loopback has IPv6");
+    let port = listener.local_addr().expect("an address").port();
+    let relay = std::thread::spawn(move || {
+        let (mut from, _) = listener.accept().expect("a connection");
+        let mut to = TcpStream::connect(("127.0.0.1", real)).expect("the server");
+        let (mut back, mut there) = (from.try_clone().expect("a copy"), to.try_clone().expect("a copy"));
+        let forth = std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(std::net::Shutdown::Both);
+        });
+        let _ = std::io::copy(&mut there, &mut back);
+        let _ = back.shutdown(std::net::Shutdown::Both);
+        let _ = forth.join();
+    });
+    let mut client = Client::of(&server);
+    client.target.address = "::1".to_owned();
+    client.target.port = port;
+    client.known_hosts = server.known_hosts(&format!("[::1]:{port} {}\n", public(&server.host_key)));
+    client.succeeds().await;
+    relay.join().expect("ended");
+}
+
+#[tokio::test]
 async fn a_server_that_opens_no_session_is_told_apart() {
     let server = Server::openssh("MaxSessions 0");
     let failure = Client::of(&server).fails().await;
@@ -439,7 +493,7 @@ async fn a_login_shell_that_hangs_is_given_up() {
     let mut client = Client::of(&server);
     client.limits.first_output = Duration::from_millis(400);
     let failure = client.fails().await;
-    assert_eq!((failure.reason, failure.detail.as_str()), (Reason::HostTimeout, "the script printed nothing after 0.4 s"));
+    assert_eq!((failure.reason, failure.detail.as_str()), (Reason::ShellTimeout, "the script printed nothing after 0.4 s"));
     no_sockets_to(server.port()).await;
 }
 

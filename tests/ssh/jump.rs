@@ -25,7 +25,7 @@ async fn engine(known_hosts: &str, keys: &[&Path], limits: Limits) -> Engine {
     fs::write(&path, known_hosts).expect("known_hosts");
     let login = Login { key_files: keys.iter().map(|key| (*key).to_owned()).collect(), ..Login::default() };
     let credentials = Credentials::load(&CredentialSources::default(), [&login]).await.expect("keys");
-    let host_keys = HostKeys::load(&HostKeySources { named: Some(path), ..HostKeySources::default() }).expect("known_hosts");
+    let host_keys = HostKeys::load(&HostKeySources { named: Some(path), ..HostKeySources::default() }, []).expect("known_hosts");
     Engine::new(credentials, host_keys, limits)
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn credentials(sources: &CredentialSources, target: &Target) ->
 pub(crate) fn engine(server: &Server, credentials: Credentials, limits: Limits) -> Engine {
     let known = server.known_hosts(&server.known_hosts_line());
     let sources = HostKeySources { named: Some(known), ..HostKeySources::default() };
-    Engine::new(credentials, HostKeys::load(&sources).expect("known_hosts"), limits)
+    Engine::new(credentials, HostKeys::load(&sources, []).expect("known_hosts"), limits)
 }
 
 /// Logs in and runs a command.

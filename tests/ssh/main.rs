@@ -2,7 +2,10 @@
 
 mod certificates;
 mod common;
+mod doctor;
 mod engine;
+mod host_keys;
+mod host_keys_command;
 mod jump;
 mod keys;
 mod passwords;

@@ -208,7 +208,7 @@ async fn knock(door: &Door, sources: CredentialSources, key: bool) -> Result<(),
         target.login.key_files = vec![at("key", &fleet.user_key().expect("a key"))];
     }
     let credentials = credentials(&sources, &target).await.expect("credentials");
-    let engine = Engine::new(credentials, HostKeys::load(&known).expect("known_hosts"), limits());
+    let engine = Engine::new(credentials, HostKeys::load(&known, []).expect("known_hosts"), limits());
     Session::connect(&target, &engine).await.map(drop)
 }
 
@@ -342,7 +342,7 @@ async fn answered(after: Duration, reply: Vec<u8>) -> Result<(), Failure> {
     let credentials = credentials(&with_password("secret"), &target).await.expect("credentials");
     let sources = HostKeySources { named: Some(known), ..HostKeySources::default() };
     let limits = Limits { auth: Duration::from_secs(16), ..limits() };
-    let engine = Engine::new(credentials, HostKeys::load(&sources).expect("known_hosts"), limits);
+    let engine = Engine::new(credentials, HostKeys::load(&sources, []).expect("known_hosts"), limits);
     Session::connect(&target, &engine).await.map(drop)
 }
 

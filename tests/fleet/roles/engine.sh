@@ -1,5 +1,7 @@
 # A real Docker Engine inside, with containers that nobody should run. The inner image is BusyBox, imported: no registry is needed.
 login root
+# Gets the rules that `fleetscan sudoers` prints, and no others.
+login auditor
 
 # What an engine needs and a container that isn't privileged hasn't got: settings of its network namespace and control groups that can be written.
 mount -o remount,bind,rw /proc/sys

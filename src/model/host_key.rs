@@ -1,0 +1,64 @@
+//! The key by which a host showed who it is.
+
+use serde::{Deserialize, Serialize};
+
+/// What a host key was worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyTrust {
+    /// It is a known key of the host.
+    Known,
+    /// It came in a certificate that holds, of an authority that is known for the host.
+    Certificate,
+    /// Nothing was known of the host; it was scanned, and is known by this key from now on.
+    AcceptedNew,
+    /// Nothing is known of the host.
+    Unknown,
+    /// The host is known by another key.
+    Changed,
+    /// It is listed as revoked.
+    Revoked,
+    /// It came in a certificate that does not hold.
+    CertificateInvalid,
+}
+
+impl KeyTrust {
+    /// Every one, in the order of the documentation.
+    pub const ALL: [Self; 7] = [
+        Self::Known,
+        Self::Certificate,
+        Self::AcceptedNew,
+        Self::Unknown,
+        Self::Changed,
+        Self::Revoked,
+        Self::CertificateInvalid,
+    ];
+
+    /// The stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Certificate => "certificate",
+            Self::AcceptedNew => "accepted_new",
+            Self::Unknown => "unknown",
+            Self::Changed => "changed",
+            Self::Revoked => "revoked",
+            Self::CertificateInvalid => "certificate_invalid",
+        }
+    }
+}
+
+/// The key that a host showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShownKey {
+    /// Its kind: `ssh-ed25519`, `ssh-rsa`, `ecdsa-sha2-nistp256`; of a certificate that of the key in it.
+    pub algorithm: String,
+    /// `SHA256:` and unpadded base64, as `ssh-keygen -l` prints it.
+    pub fingerprint: String,
+    /// What it was worth.
+    pub how: KeyTrust,
+    /// Which machine showed it: the address and port that were reached. Only to tell machines from names of one, and so not part of the JSON.
+    #[serde(skip)]
+    pub machine: String,
+}
