@@ -49,7 +49,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
 const CONFINED: &[(&str, &[&str])] = &[
     ("tokio", &["ssh", "local", "scan", "simulate", "cli"]),
     ("russh", &["ssh", "simulate"]),
-    ("nix", &["ssh_config"]),
+    ("nix", &["ssh_config", "ssh/auth/passwords.rs", "ssh/permissions.rs", "cli/secrets.rs"]),
+    ("rpassword", &["cli/secrets.rs"]),
     ("glob", &["ssh_config"]),
     ("indicatif", &["report/progress.rs"]),
     ("csv", &["report/csv.rs", "inventory/csv.rs"]),

@@ -10,6 +10,8 @@ use super::{note, vocabulary, warn};
 use crate::check::{self, CheckSet};
 use crate::inventory::{Given, Inventory, Loaded, Selection, Source, load};
 use crate::model::{Host, Severity, with_causes};
+use crate::probe::{self, Plan};
+use crate::scan;
 use crate::ssh::{HostIdentity, HostKeyPolicy, HostKeySources, HostKeys, NewKeys, SavedKeys};
 
 /// Which hosts.
@@ -187,6 +189,13 @@ pub(super) fn save_new_keys(keys: &NewKeys) {
             }
         }
     }
+}
+
+/// What must be asked for these checks, and for what every report says of a host.
+pub(super) fn plan_of(checks: &CheckSet) -> Result<Plan, Error> {
+    let mut facts = checks.facts();
+    facts.extend(scan::base_facts());
+    probe::plan(&facts).map_err(|error| Error::because("the checks ask for what no probe knows", error))
 }
 
 /// Which failures count for the exit status.

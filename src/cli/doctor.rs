@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use super::args::{CheckArgs, InventoryArgs};
+use super::args::{CheckArgs, InventoryArgs, plan_of};
 use super::error::Error;
 use super::scan::{ConnectionArgs, options, runtime};
 use super::{ExitStatus, print};
 use crate::command::{Fragment, ReadOnlyCommand, Rights, STEP_LIMIT, Step};
 use crate::inventory::Given;
 use crate::model::{Host, Reason, Status, Why, escape};
-use crate::probe::{self, Plan};
+use crate::probe::Plan;
 use crate::scan::{self, Examined};
 
 /// Show for every host, in a line each, where a scan would stop and what to do about it.
@@ -34,9 +34,7 @@ const TOOLS: [&str; 6] = ["cat", "getent", "grep", "id", "readlink", "stat"];
 impl DoctorArgs {
     pub(super) fn run(self) -> Result<ExitStatus, Error> {
         let checks = self.checks.load()?;
-        let mut facts = checks.facts();
-        facts.extend(scan::base_facts());
-        let plan = probe::plan(&facts).map_err(|error| Error::because("the checks ask for what no probe knows", error))?;
+        let plan = plan_of(&checks)?;
         let given = Given { password: self.connection.login.names_password(), ..self.connection.privilege.given() };
         let hosts = self.inventory.select_given(given)?;
         let steps = steps(&plan)?;

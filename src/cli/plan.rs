@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use ring::digest::{SHA256, digest};
 
-use super::args::{CheckArgs, InventoryArgs};
+use super::args::{CheckArgs, InventoryArgs, plan_of};
 use super::error::Error;
 use super::privilege::BecomeArgs;
 use super::ssh::{SshArgs, needs};
@@ -14,8 +14,7 @@ use super::{ExitStatus, print};
 use crate::command::{Become, Script};
 
 use crate::model::{Connection, Host};
-use crate::probe::{self, Plan};
-use crate::scan;
+use crate::probe::Plan;
 use crate::ssh::{Route, Target};
 
 /// Show what would run where, byte for byte, without contacting any host.
@@ -37,9 +36,7 @@ const NO_NONCE: &str = "00000000000000000000000000000000";
 impl PlanArgs {
     pub(super) fn run(self) -> Result<ExitStatus, Error> {
         let checks = self.checks.load()?;
-        let mut facts = checks.facts();
-        facts.extend(scan::base_facts());
-        let plan = probe::plan(&facts).map_err(|error| Error::because("the checks ask for what no probe knows", error))?;
+        let plan = plan_of(&checks)?;
         let hosts = self.inventory.select_given(self.privilege.given())?;
 
         let resolver = self.ssh.resolver()?;

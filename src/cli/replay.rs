@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::args::CheckArgs;
+use super::args::{CheckArgs, plan_of};
 use super::error::Error;
 use super::output::OutputArgs;
 use super::{ExitStatus, warn};
 use crate::journal::Journal;
 use crate::model::{FleetReport, Status};
-use crate::probe::{Plan, Recorded, Transcript, plan, read_record};
+use crate::probe::{Recorded, Transcript, read_record};
 use crate::scan;
 
 /// Judge recorded hosts again, offline, with today's checks.
@@ -28,9 +28,7 @@ pub(super) struct ReplayArgs {
 impl ReplayArgs {
     pub(super) fn run(self) -> Result<ExitStatus, Error> {
         let checks = self.checks.load()?;
-        let mut facts = checks.facts();
-        facts.extend(scan::base_facts());
-        let plan: Plan = plan(&facts).map_err(|error| Error::because("the checks ask for what no probe knows", error))?;
+        let plan = plan_of(&checks)?;
         let mut hosts = recordings(&self.dir)?;
         let reports = self.output.open()?;
         let mut journal = Journal::new().map_err(|error| Error::because("no place for the journal", error))?;

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::args::{CheckArgs, HostKeyArgs, InventoryArgs, save_new_keys, seconds};
+use super::args::{CheckArgs, HostKeyArgs, InventoryArgs, plan_of, save_new_keys, seconds};
 use super::error::Error;
 use super::login::LoginArgs;
 use super::output::{OutputArgs, Reports};
@@ -18,7 +18,7 @@ use crate::check::CheckSet;
 use crate::inventory::Given;
 use crate::journal::Journal;
 use crate::model::{Connection, Host, ScanEvent};
-use crate::probe::{self, OutputLimits};
+use crate::probe::OutputLimits;
 use crate::report::Progress;
 use crate::scan::{self, Cancel, Options, Scanned};
 use crate::ssh::{Credentials, Engine, HostKeys};
@@ -106,9 +106,7 @@ pub(super) async fn sweep(
     args: ConnectionArgs,
     reports: Reports,
 ) -> Result<ExitStatus, Error> {
-    let mut facts = checks.facts();
-    facts.extend(scan::base_facts());
-    let plan = probe::plan(&facts).map_err(|error| Error::because("the checks ask for what no probe knows", error))?;
+    let plan = plan_of(&checks)?;
     if let Some(directory) = &args.record {
         std::fs::create_dir_all(directory)
             .map_err(|error| Error::because(format!("recordings cannot be written to `{}`", directory.display()), error))?;

@@ -9,6 +9,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nix::sys::signal::{SigSet, Signal};
+
 use super::error::Error;
 use super::warn;
 use crate::model::Secret;
@@ -128,11 +130,22 @@ impl Means {
 
     fn ask(&self, prompt: &str) -> io::Result<Secret> {
         match self {
-            Self::Terminal => rpassword::prompt_password(prompt).map(Secret::new),
+            Self::Terminal => ask_terminal(prompt),
             Self::Program(program) => ask_program(program, prompt),
             Self::None => Err(io::Error::other("there is no terminal, and no askpass program that may be used")),
         }
     }
+}
+
+/// Asks at the terminal. Ctrl-C ends the program, as elsewhere, but not before echo is on again: rpassword sends the signal first and puts the terminal right
+/// then, so it is held back in between.
+fn ask_terminal(prompt: &str) -> io::Result<Secret> {
+    let mut interrupt = SigSet::empty();
+    interrupt.add(Signal::SIGINT);
+    interrupt.thread_block()?;
+    let answer = rpassword::prompt_password(prompt).map(Secret::new);
+    interrupt.thread_unblock()?;
+    answer
 }
 
 /// Has a program ask: the first line that it prints, unless it fails, as when its window is closed.

@@ -4,13 +4,12 @@ use std::fmt::Write as _;
 
 use clap::Args;
 
-use super::args::CheckArgs;
+use super::args::{CheckArgs, plan_of};
 use super::error::Error;
 use super::plan::digest_of;
 use super::{ExitStatus, print};
 use crate::command::{Arguments, Become, RootCommand};
-use crate::probe::{self, doas_rule, root_commands, sudo_rule, without_rule};
-use crate::scan;
+use crate::probe::{doas_rule, root_commands, sudo_rule, without_rule};
 
 /// Print the rules of sudo (or doas) that the checks need: exact commands, no wildcards, nothing that can write or start another program.
 #[derive(Debug, Args)]
@@ -31,9 +30,7 @@ const INSPECTED: &str = "docker.containers, docker.container_mounts, docker.cont
 impl SudoersArgs {
     pub(super) fn run(self) -> Result<ExitStatus, Error> {
         let checks = self.checks.load()?;
-        let mut facts = checks.facts();
-        facts.extend(scan::base_facts());
-        let plan = probe::plan(&facts).map_err(|error| Error::because("the checks ask for what no probe knows", error))?;
+        let plan = plan_of(&checks)?;
         let commands = root_commands(&plan);
         let digest = digest_of(&plan, Become::by(None, false));
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Algorithm, Certificate, HashAlg};
 
-use super::known_hosts::matches;
+use crate::ssh_config::pattern::matches;
 
 /// What speaks against a certificate of an authority that is known for the host; `None` when it holds.
 ///
@@ -35,7 +35,7 @@ pub(super) fn fault(certificate: &Certificate, host: &str, now: u64) -> Option<S
     let principals = certificate.valid_principals();
     // Names may be patterns, as for OpenSSH from 10.3 on. Without names it is good for every host, as for OpenSSH before 10.3 and in PROTOCOL.certkeys: fleets
     // have such certificates.
-    if !principals.is_empty() && !principals.iter().any(|name| matches(name.as_bytes(), host.as_bytes())) {
+    if !principals.is_empty() && !principals.iter().any(|name| matches(name, host)) {
         return Some(format!("it is for {}, not for `{host}`", listed(principals)));
     }
     let critical: Vec<&str> = certificate.critical_options().keys().map(String::as_str).collect();

@@ -15,6 +15,8 @@ use ring::digest;
 use russh::keys::{Algorithm, PublicKey};
 use sha1::Sha1;
 
+use crate::ssh_config::pattern::list_matches;
+
 /// A line that was passed over, or a usual file that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
@@ -258,7 +260,7 @@ impl KnownHosts {
             let wanted = |entry: &usize| lines == Lines::All || self.is_authority(*entry);
             let named = self.names.get(name).into_iter().flatten().copied().filter(wanted);
             let patterns = self.patterns.iter().filter(|(_, entry)| wanted(entry));
-            let matched = patterns.filter(|(patterns, _)| matches_list(patterns, name)).map(|(_, entry)| *entry);
+            let matched = patterns.filter(|(patterns, _)| list_matches(patterns, name)).map(|(_, entry)| *entry);
             let hashed = self.hashed.iter().filter(|hashed| wanted(&hashed.entry));
             let hashed = hashed.filter(|hashed| hash_of(hashed.salted.clone(), name) == hashed.hash);
             found.extend(named.chain(matched).chain(hashed.map(|hashed| hashed.entry)));
@@ -300,47 +302,10 @@ pub(super) fn hash_name(name: &str, salt: &[u8; HASH]) -> Option<String> {
     Some(format!("|1|{}|{}", BASE64.encode(salt), BASE64.encode(&hash)))
 }
 
-/// Whether a list of patterns has one that matches the name and none with `!` that does.
-fn matches_list(patterns: &str, name: &str) -> bool {
-    let mut matched = false;
-    for pattern in patterns.split(',') {
-        match pattern.strip_prefix('!') {
-            Some(pattern) if matches(pattern.as_bytes(), name.as_bytes()) => return false,
-            Some(_) => {}
-            None => matched |= matches(pattern.as_bytes(), name.as_bytes()),
-        }
-    }
-    matched
-}
-
-/// `*` and `?` of ssh_config(5). Goes back to the last `*` only, so it never takes more than length times length.
-pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut seen) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while seen < name.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, seen));
-                at += 1;
-            }
-            Some(letter) if *letter == b'?' || name.get(seen) == Some(letter) => {
-                at += 1;
-                seen += 1;
-            }
-            _ => {
-                let Some((back, taken)) = star else { return false };
-                star = Some((back, taken + 1));
-                at = back + 1;
-                seen = taken + 1;
-            }
-        }
-    }
-    pattern.iter().skip(at).all(|letter| *letter == b'*')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ssh_config::pattern::matches;
 
     const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILNXOnCMg+dW19+LD81LGvuvdJoWuokwr8IuzCg1dgef";
 
@@ -427,7 +392,7 @@ mod tests {
 
     #[test]
     fn patterns_are_matched_in_a_time_that_can_be_waited_for() {
-        assert!(!matches(b"a*a*a*a*a*b", "a".repeat(5000).as_bytes()));
+        assert!(!matches("a*a*a*a*a*b", &"a".repeat(5000)));
     }
 
     #[test]

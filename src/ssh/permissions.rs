@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 /// As in `sshkey_perm_ok` of OpenSSH, a file of somebody else is not judged: whoever can read it was meant to. Nor is a pipe, which has no readers beside us.
 pub fn open_to_others(file: &Metadata) -> Option<u32> {
     let mode = file.mode() & 0o7777;
-    let ours = file.uid() == rustix::process::getuid().as_raw();
+    let ours = file.uid() == nix::unistd::getuid().as_raw();
     (file.is_file() && ours && mode & 0o077 != 0).then_some(mode)
 }
 

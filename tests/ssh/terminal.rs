@@ -17,6 +17,8 @@ struct Scan<'a> {
     /// The program, its arguments, and what else its environment has.
     arguments: Vec<String>,
     environment: Vec<(&'static str, PathBuf)>,
+    /// What the shell of the terminal does then.
+    after: &'static str,
 }
 
 impl<'a> Scan<'a> {
@@ -46,7 +48,7 @@ impl<'a> Scan<'a> {
             &record,
         ];
         let arguments = fixed.iter().chain(more).map(|argument| (*argument).to_owned()).collect();
-        Self { server, arguments, environment: Vec::new() }
+        Self { server, arguments, environment: Vec::new(), after: "" }
     }
 
     fn with(mut self, name: &'static str, value: impl Into<PathBuf>) -> Self {
@@ -83,7 +85,7 @@ impl<'a> Scan<'a> {
         let mut command = self.command(&[]);
         let mut typing = Command::new(program("script", "bsdutils"));
         typing
-            .args(["-q", "-e", "-c", &quoted.join(" "), "/dev/null"])
+            .args(["-q", "-e", "-c", &(quoted.join(" ") + self.after), "/dev/null"])
             .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
             typing.env_remove(name);
@@ -169,6 +171,20 @@ fn a_password_is_asked_for_at_the_terminal_and_is_nowhere_to_be_seen() {
     for place in [&screen, &scan.written()] {
         assert!(!place.contains(PASSWORD) && !place.contains(hexadecimal.trim_end_matches(", ")), "the password is in: {place}");
     }
+}
+
+#[test]
+fn ctrl_c_at_a_question_ends_the_program_and_leaves_the_terminal_as_it_was() {
+    let server = Server::with_accounts("");
+    let mut scan = Scan::of(&server, &["-k"]);
+    scan.after = "; echo \"status $?\"; stty -a";
+    let screen = scan.at_terminal(&[("SSH password: ", "\x03")]);
+    assert!(screen.contains("status 130"), "{screen}");
+    let settings: Vec<&str> = screen.split_whitespace().collect();
+    for setting in ["isig", "icanon", "echo"] {
+        assert!(settings.contains(&setting), "no `{setting}` in: {screen}");
+    }
+    assert_eq!(server.log(), "");
 }
 
 #[test]

@@ -15,13 +15,13 @@ use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet};
 use tokio::time::timeout;
 
-use super::Credentials;
 use super::agent::{Agent, Unsigned};
 use super::certificates::names_others;
 use super::clock::Clock;
 use super::keys::Hand;
 use super::offers::{Offer, Offers};
-use super::prompts::{Wants, password_expired, shown, wants};
+use super::prompts::{Wants, shown, wants};
+use super::{Credentials, password_expired};
 use crate::model::{Failure, Reason, Secret};
 use crate::ssh::gatekeeper::{Gatekeeper, Lost};
 use crate::ssh::{Limits, Method, Target};
