@@ -83,7 +83,8 @@ impl DemoArgs {
             forks: self.forks,
             user: None,
             private_key: None,
-            privilege: BecomeArgs::default(),
+            // As most of them were recorded.
+            privilege: BecomeArgs::always(),
             timeout: Duration::from_secs(3),
             host_timeout: Duration::from_secs(60),
             deadline: None,
