@@ -294,7 +294,7 @@ fn absolute_paths(paths: &[&str]) -> Result<(), String> {
 /// A short piece of POSIX sh for what no single program can ask.
 ///
 /// It runs as `/bin/sh -c TEXT fragment ARGUMENT...`, so its arguments are data, never code. In it, `$ROOT` stands before a command that needs
-/// more rights: empty where the shell has them, else what makes one command root's. What stands behind it is listed in `Fragment::as_root`.
+/// more rights: empty where the shell has them, else what makes one command root's. What stands behind it is listed in [`ReadOnlyCommand::as_root`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fragment {
     /// Which of the named programs exist, and where: `NAME=PATH` a line.

@@ -95,7 +95,7 @@ fn a_step_that_hangs_is_ended_at_its_limit_and_the_next_one_is_asked_in_every_sh
         for shell in SHELLS {
             let begun = Instant::now();
             let transcript = run_text(shell, &script, &text);
-            assert!(matches!(transcript.answer("hang"), Err(Why::TimedOut(_))), "{shell:?}");
+            assert!(matches!(transcript.answer("hang"), Err(Why::TimedOut(_))), "{shell:?}: {:?}", transcript.answer("hang"));
             assert!(transcript.text("after").is_ok(), "{shell:?}");
             assert!(begun.elapsed() < STEP_LIMIT, "{shell:?} took {:?}", begun.elapsed());
         }
@@ -104,20 +104,25 @@ fn a_step_that_hangs_is_ended_at_its_limit_and_the_next_one_is_asked_in_every_sh
 
 #[test]
 fn a_script_cut_off_on_its_way_runs_nothing_in_every_shell() {
-    let steps = [Step::new("passwd", program(Program::Cat, &["/etc/passwd"]))];
-    let script = Script::new(NONCE, &steps, Become::No);
-    for shell in SHELLS {
-        let text = &script.text()[..script.text().len() - 30];
-        let mut child = Command::new(shell[0])
-            .args(&shell[1..])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the shell starts");
-        child.stdin.take().expect("stdin").write_all(text.as_bytes()).expect("taken");
-        let output = child.wait_with_output().expect("it ends");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{shell:?}");
+    let command = |rights| ReadOnlyCommand::new(Program::Cat, &["/etc/passwd"], rights).expect("permitted");
+    let steps = [Step::new("passwd", command(Rights::Any)), Step::new("shadow", command(Rights::Root))];
+    for with in [Become::No, Become::Sudo { password: true, or_doas: true }] {
+        let script = Script::new(NONCE, &steps, with);
+        let whole = script.text().len();
+        for shell in SHELLS {
+            for length in (0..whole - 40).step_by(whole / 7).chain([whole - 40]) {
+                let mut child = Command::new(shell[0])
+                    .args(&shell[1..])
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .expect("the shell starts");
+                child.stdin.take().expect("stdin").write_all(&script.text().as_bytes()[..length]).expect("taken");
+                let output = child.wait_with_output().expect("it ends");
+                assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{shell:?}, {with:?}, after {length} of {whole} bytes");
+            }
+        }
     }
 }
 

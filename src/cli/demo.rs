@@ -86,7 +86,8 @@ impl DemoArgs {
             // The demo is the same whatever configuration of ssh the machine has.
             ssh: SshArgs { ssh_config: Some("none".to_owned()), timeout: Some(Duration::from_secs(3)), ..SshArgs::default() },
             login: LoginArgs::default(),
-            privilege: BecomeArgs::default(),
+            // As most of them were recorded.
+            privilege: BecomeArgs::always(),
             host_timeout: Duration::from_secs(60),
             deadline: None,
             host_keys: HostKeyArgs::with_known_hosts(Some(directory.join("known_hosts"))),

@@ -35,6 +35,11 @@ enum Method {
 }
 
 impl BecomeArgs {
+    /// As `-b` alone.
+    pub(super) fn always() -> Self {
+        Self { become_root: true, ..Self::default() }
+    }
+
     /// Whether a login may become root where the inventory does not say.
     pub(super) fn become_root(&self) -> bool {
         self.become_root

@@ -34,13 +34,16 @@ impl SudoersArgs {
         let commands = root_commands(&plan);
         let digest = digest_of(&plan, Become::by(None, false));
 
-        let count = checks.checks().len();
+        let need = match checks.checks().len() {
+            1 => "1 check needs".to_owned(),
+            count => format!("{count} checks need"),
+        };
         let (file, check) = match self.doas {
             true => ("/etc/doas.conf", "doas -C FILE"),
             false => ("/etc/sudoers.d/fleetscan (mode 0440)", "visudo -cf FILE"),
         };
         let mut text = format!(
-            "# fleetscan {}: everything that {count} checks need root for, word for word, and nothing else.\n\
+            "# fleetscan {}: everything that {need} root for, word for word, and nothing else.\n\
              # sha256 {digest}\n\
              # That is the script of `fleetscan plan -b` for the same checks.\n\
              # Belongs in {file}; `{check}` checks it.\n\

@@ -101,9 +101,10 @@ pub struct Script {
 
 /// What both shells know, the login's and root's. No `'` in it: it stands between two. `@NONCE@` is replaced.
 ///
-/// Frames: `\n@NONCE B ID` on both streams before a step, `\n@NONCE E ID EXIT STATE` on both after it, `\n@NONCE Z` on both at the end; and `\n@NONCE P ask`
-/// where the script waits for the password, `\n@NONCE P WORD` when sudo has looked at it: `asked` where it took it, `rejected`, and `unasked` or `refused` where it went or stopped without. The nonce is random, comes over the encrypted channel and is in no argument, no environment and no file, so
-/// nothing that a command prints can contain it. For the same reason only commands of the shell itself handle it: printf is a program in some.
+/// Frames: `\n@NONCE B ID` on both streams before a step, `\n@NONCE E ID EXIT STATE` on both after it, `\n@NONCE Z` on both at the end; `\n@NONCE P ask`
+/// where the script waits for the password, and `\n@NONCE P WORD` when sudo has looked at it: `asked` where it took it, `rejected`, and `unasked` or `refused`
+/// where it went on or stopped without. The nonce is random, comes over the encrypted channel and is in no argument, no environment and no file, so nothing
+/// that a command prints can contain it. For the same reason only commands of the shell itself handle it: printf is a program in some.
 ///
 /// V is what stands before a command to make it root's, empty where there is nothing of the kind; W the password, empty where none is needed.
 const SHARED: &str = r#"N=@NONCE@

@@ -567,6 +567,11 @@ fn the_rules_bear_the_digest_of_the_plan_and_are_fewer_for_fewer_checks() {
         .collect();
     assert_eq!(few, ["    /usr/bin/grep -H . /etc/shadow /etc/gshadow", "    /bin/grep -H . /etc/shadow /etc/gshadow"]);
     assert!(few.iter().all(|rule| all.contains(rule)), "rules for one check are among those for all");
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("readable");
+    let shown = run(&["sudoers", "--user", "auditor", "--only", "acct.empty-password"]);
+    for part in shown.splitn(3, '\n').filter(|part| !part.starts_with("# sha256 ")) {
+        assert!(readme.contains(part.trim_end()), "the README shows something else than {part}");
+    }
     let none = run(&["sudoers", "--only", "acct.uid0-duplicate"]);
     assert!(none.contains("need root for nothing that a rule could name") && !none.contains("NOPASSWD"), "{none}");
 }
