@@ -65,7 +65,7 @@ pub(super) fn of_text(bytes: &[u8]) -> Format {
     let trimmed = text.trim_start();
     if trimmed.starts_with('{') || trimmed.starts_with('[') && !begins_section(&text) {
         Format::Json
-    } else if looks_like_ssh_config(&text) {
+    } else if looks_like_ssh_config(&text) && !begins_with_variables(&text) {
         Format::SshConfig
     } else if begins_yaml(&text) {
         Format::Yaml
@@ -92,6 +92,12 @@ fn begins_section(text: &str) -> bool {
         let inside = line.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(inside, _)| inside);
         inside.is_some_and(|inside| !inside.trim().is_empty() && !inside.contains(['"', '{', '[', ',']))
     })
+}
+
+/// Whether the first line that says something is a host with variables, which may be called `host`.
+fn begins_with_variables(text: &str) -> bool {
+    let second = first_line(text).and_then(|line| line.split_whitespace().nth(1));
+    second.is_some_and(|word| word.find('=').is_some_and(|at| at > 0))
 }
 
 /// Whether the first line that says something begins a YAML document: `---`, an item, or a key alone on its line.
