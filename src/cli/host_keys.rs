@@ -74,9 +74,9 @@ impl HostKeysArgs {
         let targets: Vec<Option<Target>> = hosts.iter().map(|host| target(&resolver, host)).collect();
         let host_keys = HostKeyArgs::with_known_hosts(self.known_hosts.clone()).load(&needs.identities)?;
         // Nobody logs in on the hosts that are asked, but on the jump hosts before them.
-        let credentials = match needs.jump_logins.as_slice() {
-            [] => Credentials::default(),
-            logins => self.login.load(self.ssh.private_key.as_deref(), logins).await?,
+        let credentials = match needs.jump_logins.is_empty() {
+            true => Credentials::default(),
+            false => self.login.load(self.ssh.private_key.as_deref(), &needs.jump_logins).await?,
         };
         let engine = Arc::new(Engine::new(credentials, host_keys, self.ssh.limits(LONGEST)));
         let at_once = forks(self.forks, hosts.len())?;

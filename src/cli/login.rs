@@ -1,5 +1,6 @@
 //! What is offered to log in, beside keys: the arguments, and what they are made of before the first host is contacted.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -32,7 +33,7 @@ impl LoginArgs {
     }
 
     /// Reads keys and asks for what is locked. `private_key` is the one that was named for all hosts, `logins` are those of the scan.
-    pub(super) async fn load(&self, private_key: Option<&Path>, logins: &[Login]) -> Result<Credentials, Error> {
+    pub(super) async fn load(&self, private_key: Option<&Path>, logins: &HashSet<Login>) -> Result<Credentials, Error> {
         let passwords = match (&self.password_command, &self.password_file, self.ask_pass) {
             (Some(command), _, _) => Passwords::by_command(command),
             (None, Some(path), _) => Passwords::all(secrets::from_file(path)?),

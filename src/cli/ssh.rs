@@ -1,5 +1,6 @@
 //! How hosts are reached: the arguments that stand for those of `ssh`, shared by every subcommand that reaches hosts or says how it would.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,10 +46,10 @@ pub(super) struct SshArgs {
 /// Every way of logging in and of being known that the hosts of a scan and the jump hosts before them have, each once.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
-    pub(super) logins: Vec<Login>,
-    pub(super) identities: Vec<HostIdentity>,
+    pub(super) logins: HashSet<Login>,
+    pub(super) identities: HashSet<HostIdentity>,
     /// Those of the logins that are for jump hosts.
-    pub(super) jump_logins: Vec<Login>,
+    pub(super) jump_logins: HashSet<Login>,
 }
 
 impl Needs {
@@ -56,15 +57,11 @@ impl Needs {
         for (hops, target) in target.way().enumerate() {
             // What differs from host to host needs no preparation.
             let login = Login { password: None, host: None, ..target.login.clone() };
-            if hops > 0 && !self.jump_logins.contains(&login) {
-                self.jump_logins.push(login.clone());
+            if hops > 0 {
+                self.jump_logins.insert(login.clone());
             }
-            if !self.logins.contains(&login) {
-                self.logins.push(login);
-            }
-            if !self.identities.contains(&target.identity) {
-                self.identities.push(target.identity.clone());
-            }
+            self.logins.insert(login);
+            self.identities.insert(target.identity.clone());
         }
     }
 }

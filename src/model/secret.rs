@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A password or a passphrase. Never printed, never serialized, and overwritten when the last copy is dropped.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Arc<Wiped>);
 
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, Hash)]
 struct Wiped(String);
 
 impl Secret {

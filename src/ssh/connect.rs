@@ -113,8 +113,9 @@ pub(super) async fn open(target: &Target, engine: &Engine, expected: &Expected, 
             Err(failure) => failure,
         };
         let turned_away = matches!(failure.reason, Reason::ConnectionReset | Reason::TooManyConnections);
-        // `ConnectionAttempts` is about connections that don't come about at all.
-        let again = attempt < target.attempts && failure.reason.status() == crate::model::Status::Unreachable;
+        // `ConnectionAttempts` is about connections that don't come about at all: what a host said once, it says again.
+        let absent = matches!(failure.reason, Reason::ConnectionRefused | Reason::ConnectTimeout | Reason::NoRoute);
+        let again = absent && attempt < target.attempts;
         // One that is merely reset is given a second chance, one that says that it is full as many as there is time for.
         let patient = failure.reason == Reason::TooManyConnections || attempt < 3;
         let in_time = began.elapsed() + pause < engine.limits.retry;

@@ -86,11 +86,12 @@ impl Jumps {
     ) -> Result<Tunnel, Failure> {
         let pool = self.pool(jump);
         let via = place(jump);
-        for last in [false, true] {
+        let mut again = true;
+        loop {
             let (shared, seat) = pool.seat(jump, engine).await?;
             match shared.open(address, port, limit).await {
                 Ok(channel) => return Ok(Tunnel::new(channel, shared, seat)),
-                Err(Unopened::Lost) if !last => {}
+                Err(Unopened::Lost) if again => again = false,
                 Err(Unopened::Lost) => {
                     let cause = shared.link.lost.cause();
                     return Err(Failure::new(
@@ -106,7 +107,6 @@ impl Jumps {
                 Err(Unopened::Refused(kind, words)) => return Err(unreached(&kind, &words, &via, address, port)),
             }
         }
-        Err(Failure::new(Reason::JumpFailed, format!("the jump host {via} could not be used")))
     }
 
     /// The keys that the jump hosts showed, by their addresses, and why one could not be used; sorted.

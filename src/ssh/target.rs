@@ -83,7 +83,7 @@ impl Target {
 }
 
 /// What is offered to log in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Login {
     /// The key files that were named for this host, in order. Empty: the usual ones of `~/.ssh`.
     pub key_files: Vec<PathBuf>,
@@ -119,7 +119,7 @@ impl Default for Login {
 }
 
 /// A way to log in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
     /// `publickey`.
     PublicKey,
@@ -130,7 +130,7 @@ pub enum Method {
 }
 
 /// How a host proves who it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub struct HostIdentity {
     /// `HostKeyAlias`: looked up in place of the address and the port.
     pub alias: Option<String>,
@@ -145,7 +145,7 @@ pub struct HostIdentity {
 }
 
 /// What is done with a host of which no key is known. A key that differs from the known one is refused whatever stands here, but for the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub enum HostKeyPolicy {
     /// It is not scanned.
     #[default]
