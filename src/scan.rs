@@ -144,16 +144,36 @@ pub async fn run(
     let mut interrupted = false;
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     loop {
-        while left_over.is_none() && tasks.len() < forks {
+        while left_over.is_none() && !cancel.has_risen() && tasks.len() < forks {
             let Some((index, host)) = waiting.next() else { break };
             events(ScanEvent::HostStarted { index, name: host.name.as_str().into() });
             let task = tasks.spawn(one_host(shared.clone(), index, host.clone(), stopped.clone()));
             running.insert(task.id(), (index, host));
         }
-        if tasks.is_empty() {
+        if tasks.is_empty() && (waiting.len() == 0 || !cancel.has_risen()) {
             break;
         }
         tokio::select! {
+            // In this order: whoever asks to stop is heard before a host that ends makes room for the next.
+            biased;
+            level = cancel.rises() => {
+                left_over.get_or_insert(Reason::Interrupted);
+                report.interrupted = true;
+                interrupted = true;
+                if level == Cancel::Abort {
+                    events(ScanEvent::Aborting);
+                    stop.send_replace(Some(Reason::Interrupted));
+                } else {
+                    events(ScanEvent::Draining);
+                }
+            }
+            () = at(deadline), if left_over != Some(Reason::Deadline) => {
+                left_over = Some(Reason::Deadline);
+                report.interrupted = true;
+                events(ScanEvent::Aborting);
+                stop.send_replace(Some(Reason::Deadline));
+            }
+            _ = clock.tick() => events(ScanEvent::StillRunning),
             Some(done) = tasks.join_next_with_id() => {
                 let Done { row, warnings: of_host, withheld: from_host } = finished(done, &mut running);
                 warnings.extend(of_host);
@@ -166,24 +186,6 @@ pub async fn run(
                     left_over.get_or_insert(Reason::Interrupted);
                     report.interrupted = true;
                 }
-            }
-            level = cancel.rises() => {
-                left_over.get_or_insert(Reason::Interrupted);
-                report.interrupted = true;
-                interrupted = true;
-                if level == Cancel::Abort {
-                    events(ScanEvent::Aborting);
-                    stop.send_replace(Some(Reason::Interrupted));
-                } else {
-                    events(ScanEvent::Draining);
-                }
-            }
-            _ = clock.tick() => events(ScanEvent::StillRunning),
-            () = at(deadline), if left_over != Some(Reason::Deadline) => {
-                left_over = Some(Reason::Deadline);
-                report.interrupted = true;
-                events(ScanEvent::Aborting);
-                stop.send_replace(Some(Reason::Deadline));
             }
         }
     }
@@ -276,6 +278,11 @@ struct Following {
 }
 
 impl Following {
+    /// Whether there is a rise that [`Self::rises`] has not told yet.
+    fn has_risen(&self) -> bool {
+        *self.cancel.borrow() > self.last
+    }
+
     async fn rises(&mut self) -> Cancel {
         loop {
             let level = *self.cancel.borrow_and_update();

@@ -184,23 +184,27 @@ async fn the_first_interrupt_starts_no_further_host_and_lets_the_running_ones_en
     let answers = recorded();
     let (stop, cancel) = never();
     let setting = Setting { forks: 2, ..Setting::default() };
-    let mut seen = 0;
-    let (scanned, rows) = sweep(vec![Behaviour::Replay(answers); 30], setting, cancel, |event| {
-        seen += usize::from(matches!(event, ScanEvent::HostFinished(_)));
-        if seen == 4 {
-            stop.send_replace(Cancel::Drain);
+    let (mut started, mut ended, mut late) = (0, 0, 0);
+    let (scanned, rows) = sweep(vec![Behaviour::Replay(answers); 30], setting, cancel, |event| match event {
+        ScanEvent::HostStarted { .. } if ended >= 4 => late += 1,
+        ScanEvent::HostStarted { .. } => started += 1,
+        ScanEvent::HostFinished(_) => {
+            ended += 1;
+            if ended == 4 {
+                stop.send_replace(Cancel::Drain);
+            }
         }
+        _ => {}
     })
     .await;
     assert!(scanned.interrupted);
+    assert_eq!((started, late), (5, 0), "hosts started before and after somebody asked to stop");
     assert_eq!(rows.len(), 30, "every host has a row");
     let by: BTreeMap<Reason, usize> = rows.iter().fold(BTreeMap::new(), |mut by, row| {
         *by.entry(row.outcome.reason).or_default() += 1;
         by
     });
-    let complete = by.get(&Reason::Complete).copied().unwrap_or(0);
-    assert!((4..=6).contains(&complete), "{by:?}");
-    assert_eq!(complete + by.get(&Reason::Interrupted).copied().unwrap_or(0), 30, "{by:?}");
+    assert_eq!(by, BTreeMap::from([(Reason::Complete, started), (Reason::Interrupted, 30 - started)]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
