@@ -126,7 +126,11 @@ fn stage(reason: Reason) -> &'static str {
         | Reason::ProxyFailed => "tcp",
         Reason::ConnectionReset | Reason::BannerTimeout | Reason::NotSsh => "banner",
         Reason::HandshakeTimeout | Reason::HandshakeFailed | Reason::LegacyAlgorithms => "key-exchange",
-        Reason::HostKeyUnknown | Reason::HostKeyChanged | Reason::HostKeyRevoked | Reason::HostCertificateInvalid => "host-key",
+        Reason::HostKeyUnknown
+        | Reason::HostKeyChanged
+        | Reason::HostKeyRevoked
+        | Reason::HostKeyTooShort
+        | Reason::HostCertificateInvalid => "host-key",
         Reason::NoCredentials | Reason::AuthRefused | Reason::PasswordExpired | Reason::SecondFactor | Reason::AuthTimeout => {
             "login"
         }
@@ -169,6 +173,7 @@ fn mend(reason: Reason) -> &'static str {
         }
         Reason::HostKeyChanged => "find out why: a new installation, or somebody in between; then mend known_hosts",
         Reason::HostKeyRevoked => "give the host a new key",
+        Reason::HostKeyTooShort => "give it a longer key, or an Ed25519 one, and list that in known_hosts",
         Reason::HostCertificateInvalid => "renew its certificate, with the name it is reached by as principal",
         Reason::NoCredentials => "start an agent, name a key with --private-key, or a password with -k",
         Reason::AuthRefused => "is the login right (-u), and is the key in its authorized_keys?",

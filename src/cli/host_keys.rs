@@ -134,6 +134,7 @@ const WORDS: usize = 11;
 fn word(trust: KeyTrust) -> &'static str {
     match trust {
         KeyTrust::CertificateInvalid => "certificate invalid",
+        KeyTrust::TooShort => "too short",
         other => other.as_str(),
     }
 }

@@ -131,6 +131,7 @@ impl Comparison {
             | KeyTrust::Certificate
             | KeyTrust::AcceptedNew
             | KeyTrust::Unknown
+            | KeyTrust::TooShort
             | KeyTrust::CertificateInvalid => return,
         };
         // A host that was let in all the same was refused for no reason.

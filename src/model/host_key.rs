@@ -18,19 +18,22 @@ pub enum KeyTrust {
     Changed,
     /// It is listed as revoked.
     Revoked,
+    /// It is an RSA key with fewer bits than are asked for.
+    TooShort,
     /// It came in a certificate that does not hold.
     CertificateInvalid,
 }
 
 impl KeyTrust {
     /// Every one, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Known,
         Self::Certificate,
         Self::AcceptedNew,
         Self::Unknown,
         Self::Changed,
         Self::Revoked,
+        Self::TooShort,
         Self::CertificateInvalid,
     ];
 
@@ -43,6 +46,7 @@ impl KeyTrust {
             Self::Unknown => "unknown",
             Self::Changed => "changed",
             Self::Revoked => "revoked",
+            Self::TooShort => "too_short",
             Self::CertificateInvalid => "certificate_invalid",
         }
     }

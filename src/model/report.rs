@@ -119,6 +119,8 @@ reasons! {
     HostKeyChanged = "host_key_changed" => Untrusted,
     /// The host shows a key that known_hosts marks as revoked.
     HostKeyRevoked = "host_key_revoked" => Untrusted,
+    /// The host shows an RSA key with fewer bits than are asked for (`RequiredRSASize`, 1024 by default).
+    HostKeyTooShort = "host_key_too_short" => Untrusted,
     /// The host shows a certificate that does not hold: not for this name, out of its time, or of an authority that is not trusted.
     HostCertificateInvalid = "host_certificate_invalid" => Untrusted,
     /// There was nothing to log in with: no agent, no key file that can be used, no password.

@@ -172,7 +172,7 @@ pub(super) fn large(size: usize) -> Fleet {
     let checks: Vec<_> = (0..60).map(|at| check(&format!("topic{}.rule-{at:02}", at % 7), Severity::ALL[at % 5])).collect();
     let hosts = (0..size).map(|index| {
         if index % 7 == 3 {
-            let reason = Reason::ALL[1 + index % (Reason::ALL.len() - 1)];
+            let reason = Reason::ALL[1 + index / 7 % (Reason::ALL.len() - 1)];
             let outcome = Outcome::without_answers(reason, format!("attempt {index} said so, and it took its time to say it"));
             return HostReport { outcome, os: None, privilege: None, ..host(index) };
         }

@@ -1,8 +1,9 @@
-//! What the key exchange may choose from.
+//! What the key exchange may choose from, and what keys and signatures must be.
 
 use std::borrow::Cow;
 
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg};
 use russh::{Preferred, cipher, kex, mac};
 
 use crate::ssh_config::{AlgorithmList, Settings};
@@ -53,6 +54,46 @@ const HOST_KEYS: [Algorithm; 6] = [
 
 const LEGACY_HOST_KEYS: [Algorithm; 1] = [Algorithm::Rsa { hash: None }];
 
+/// Signatures that prove who we are, by their names on the wire: the default of `PubkeyAcceptedAlgorithms`.
+const USER_KEYS: [&str; 16] = [
+    "ssh-ed25519-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+    "sk-ssh-ed25519-cert-v01@openssh.com",
+    "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "rsa-sha2-512-cert-v01@openssh.com",
+    "rsa-sha2-256-cert-v01@openssh.com",
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+];
+
+const LEGACY_USER_KEYS: [&str; 2] = ["ssh-rsa-cert-v01@openssh.com", "ssh-rsa"];
+
+/// What an authority may have signed the certificate of a host with: the default of `CASignatureAlgorithms`.
+const AUTHORITY_SIGNATURES: [&str; 8] = [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+];
+
+/// Bits of the shortest RSA key that counts: the default of `RequiredRSASize`, and less than OpenSSH ever takes.
+const RSA_BITS: u32 = 1024;
+
+/// The hashes of an RSA signature, best first; `None` is SHA-1.
+const RSA_HASHES: [Option<HashAlg>; 3] = [Some(HashAlg::Sha512), Some(HashAlg::Sha256), None];
+
 /// The algorithms of one host. By default those that are safe, best first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Algorithms {
@@ -63,6 +104,12 @@ pub struct Algorithms {
     pub(super) host_keys: Vec<Algorithm>,
     /// Whether the configuration chose the host keys: then their order is its, whatever keys are known.
     pub(super) host_keys_chosen: bool,
+    /// Signatures that prove who we are.
+    user_keys: Vec<String>,
+    /// Signatures of authorities on the certificates of hosts.
+    authority_signatures: Vec<String>,
+    /// Bits that an RSA key must have, a host's as well as ours.
+    rsa_bits: u32,
 }
 
 impl Default for Algorithms {
@@ -73,6 +120,9 @@ impl Default for Algorithms {
             macs: MACS.to_vec(),
             host_keys: HOST_KEYS.to_vec(),
             host_keys_chosen: false,
+            user_keys: owned(&USER_KEYS),
+            authority_signatures: owned(&AUTHORITY_SIGNATURES),
+            rsa_bits: RSA_BITS,
         }
     }
 }
@@ -86,6 +136,7 @@ impl Algorithms {
             algorithms.ciphers.extend(LEGACY_CIPHERS);
             algorithms.macs.extend(LEGACY_MACS);
             algorithms.host_keys.extend(LEGACY_HOST_KEYS);
+            algorithms.user_keys.extend(owned(&LEGACY_USER_KEYS));
         }
         algorithms
     }
@@ -118,7 +169,57 @@ impl Algorithms {
             changed.host_keys = chosen("HostKeyAlgorithms", list, &self.host_keys, host_key_name, key_named)?;
             changed.host_keys_chosen = true;
         }
+        // Of these only what is in them counts: a key that none of them allows is not used, and that is said where it would have been.
+        let names =
+            |known: &[String], list: &AlgorithmList| list.applied_to(&known.iter().map(String::as_str).collect::<Vec<_>>());
+        if let Some(list) = &settings.pubkey_accepted_algorithms {
+            changed.user_keys = names(&self.user_keys, list);
+        }
+        if let Some(list) = &settings.ca_signature_algorithms {
+            changed.authority_signatures = names(&self.authority_signatures, list);
+        }
+        if let Some(bits) = settings.required_rsa_size {
+            changed.rsa_bits = bits.max(RSA_BITS);
+        }
         Ok(changed)
+    }
+
+    /// What speaks against showing with a key, or with a certificate about it, who we are; `None`: nothing.
+    pub(super) fn fault_of_user_key(&self, key: &KeyData, certified: bool) -> Option<String> {
+        let short = self.too_short(key);
+        if short.is_some() {
+            return short;
+        }
+        let algorithm = key.algorithm();
+        let allowed = match &algorithm {
+            Algorithm::Rsa { .. } => !self.rsa_hashes(certified).is_empty(),
+            other => self.user_keys.contains(&wire_name(other, certified)),
+        };
+        (!allowed).then(|| format!("`PubkeyAcceptedAlgorithms` has no {}", wire_name(&algorithm, certified)))
+    }
+
+    /// The hashes that an RSA key of ours may sign with, best first; `None` is SHA-1.
+    pub(super) fn rsa_hashes(&self, certified: bool) -> Vec<Option<HashAlg>> {
+        let is_allowed = |hash: &Option<HashAlg>| self.user_keys.contains(&wire_name(&Algorithm::Rsa { hash: *hash }, certified));
+        RSA_HASHES.into_iter().filter(is_allowed).collect()
+    }
+
+    /// What speaks against the signature on a host's certificate; `None`: nothing.
+    pub(super) fn fault_of_authority(&self, certificate: &Certificate) -> Option<String> {
+        let algorithm = certificate.signature().algorithm();
+        // What was signed with SHA-1 may be signed by anybody.
+        if matches!(algorithm, Algorithm::Rsa { hash: None } | Algorithm::Dsa) {
+            return Some("its authority signed it with SHA-1, which is no longer safe; have it signed anew".to_owned());
+        }
+        let name = wire_name(&algorithm, false);
+        let allowed = self.authority_signatures.contains(&name);
+        (!allowed).then(|| format!("its authority signed it with {name}, which `CASignatureAlgorithms` does not have"))
+    }
+
+    /// What speaks against an RSA key of whatever use; `None`: it is long enough, or of another kind.
+    pub(super) fn too_short(&self, key: &KeyData) -> Option<String> {
+        let bits = key.rsa()?.key_size();
+        (bits < self.rsa_bits).then(|| format!("it has {bits} bits, and `RequiredRSASize` is {}", self.rsa_bits))
     }
 
     /// For russh, with the host keys in an order of their own.
@@ -133,6 +234,15 @@ impl Algorithms {
             ..Preferred::DEFAULT
         }
     }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The name of a key, or of a certificate about it, on the wire.
+fn wire_name(algorithm: &Algorithm, certified: bool) -> String {
+    if certified { algorithm.to_certificate_type() } else { host_key_name(algorithm).to_owned() }
 }
 
 /// The name of a host key algorithm on the wire, which for RSA names the hash of the signature.

@@ -41,7 +41,6 @@ const ADDRESSES: usize = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 fn config(target: &Target, expected: &Expected, limits: &Limits) -> Config {
-    let Target { algorithms, .. } = target;
     let alive = target.alive_interval.unwrap_or(Duration::from_secs(15));
     Config {
         window_size: 1 << 20,
@@ -49,8 +48,8 @@ fn config(target: &Target, expected: &Expected, limits: &Limits) -> Config {
         // Messages of one channel that may wait for us: at most 512 KiB a host.
         channel_buffer_size: 16,
         preferred: Preferred {
-            host_key_certificates: expected.host_certificates(algorithms).into(),
-            ..algorithms.preferred(expected.host_keys(algorithms))
+            host_key_certificates: expected.host_certificates().into(),
+            ..target.algorithms.preferred(expected.host_keys())
         },
         // Only a backstop: every phase has its own limit, and the stream ends with its owner.
         inactivity_timeout: Some(limits.run.max(limits.agent).max(limits.auth) + Duration::from_secs(10)),

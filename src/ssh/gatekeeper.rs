@@ -119,7 +119,7 @@ impl Handler for Gatekeeper {
         let (key, certificate) = (shown.public_key(), shown.certificate());
         let blob = key.to_bytes().map_err(|error| Broken::Protocol(error.into()))?;
         let algorithm = plain_name(&key.algorithm());
-        let (standing, decision) = self.expected.judge(algorithm, Shown { algorithm, blob: &blob, certificate });
+        let (standing, decision) = self.expected.judge(algorithm, Shown { algorithm, blob: &blob, certificate }, key.key_data());
         let fingerprint = fingerprint(&blob);
         let words = format!("{algorithm} {fingerprint}");
         let how = trust(&standing, &decision);
@@ -199,6 +199,7 @@ fn refusal(
             Failure::new(Reason::HostKeyChanged, detail)
         }
         Standing::Revoked(place) => Failure::new(Reason::HostKeyRevoked, format!("{shows}, which `{place}` revokes")),
+        Standing::TooShort(fault) => Failure::new(Reason::HostKeyTooShort, format!("{shows}, which is too short: {fault}")),
         Standing::Uncertified { fault, .. } => {
             Failure::new(Reason::HostCertificateInvalid, format!("{shows}, which does not hold: {fault}"))
         }
@@ -223,6 +224,7 @@ pub(super) fn trust(standing: &Standing, decision: &Decision) -> KeyTrust {
         (Standing::Unknown, _) => KeyTrust::Unknown,
         (Standing::Changed(..), _) => KeyTrust::Changed,
         (Standing::Revoked(_), _) => KeyTrust::Revoked,
+        (Standing::TooShort(_), _) => KeyTrust::TooShort,
         (Standing::Uncertified { .. }, _) => KeyTrust::CertificateInvalid,
     }
 }

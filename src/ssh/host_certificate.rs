@@ -2,20 +2,20 @@
 
 use jiff::Timestamp;
 use russh::keys::ssh_key::certificate::CertType;
-use russh::keys::{Algorithm, Certificate, HashAlg};
+use russh::keys::{Certificate, HashAlg};
 
+use super::algorithms::Algorithms;
 use crate::ssh_config::pattern::matches;
 
 /// What speaks against a certificate of an authority that is known for the host; `None` when it holds.
 ///
 /// `host` is the name that the host goes by, in lower case and without a port; `now` counts in seconds from 1970.
-pub(super) fn fault(certificate: &Certificate, host: &str, now: u64) -> Option<String> {
+pub(super) fn fault(certificate: &Certificate, algorithms: &Algorithms, host: &str, now: u64) -> Option<String> {
     if certificate.cert_type() != CertType::Host {
         return Some("it is a user's certificate, not a host's".to_owned());
     }
-    // What was signed with SHA-1 may be signed by anybody.
-    if matches!(certificate.signature().algorithm(), Algorithm::Rsa { hash: None } | Algorithm::Dsa) {
-        return Some("its authority signed it with SHA-1, which is no longer safe; have it signed anew".to_owned());
+    if let Some(fault) = algorithms.fault_of_authority(certificate) {
+        return Some(fault);
     }
     let (from, until) = (certificate.valid_after(), certificate.valid_before());
     if from >= until {

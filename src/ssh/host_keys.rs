@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use russh::keys::Algorithm;
+use russh::keys::ssh_key::public::KeyData;
 
 use super::algorithms::Algorithms;
 use super::known::{Known, Names, Shown, Standing};
@@ -240,6 +241,7 @@ impl HostKeys {
                 let read = self.revoked.get(path).map(Arc::clone);
                 read.unwrap_or_else(|| Arc::new(RevokedKeys::unread(path)))
             }),
+            algorithms: Arc::clone(&target.algorithms),
             new: self.new.clone(),
             asks: None,
             place: Place {
@@ -271,6 +273,7 @@ pub(super) struct Expected {
     policy: HostKeyPolicy,
     forgets: bool,
     revoked: Option<Arc<RevokedKeys>>,
+    algorithms: Arc<Algorithms>,
     new: NewKeys,
     /// The host is only asked for its key, and is not let in whatever it shows: kinds of keys that are not asked for any more.
     asks: Option<Vec<&'static str>>,
@@ -320,7 +323,8 @@ impl Expected {
     }
 
     /// The host key algorithms to ask for: the kinds of the known keys first, or a server shows its best key, which may be one that nobody knows.
-    pub(super) fn host_keys(&self, algorithms: &Algorithms) -> Vec<Algorithm> {
+    pub(super) fn host_keys(&self) -> Vec<Algorithm> {
+        let algorithms = &self.algorithms;
         let asked = |algorithm: &Algorithm| !self.asks.iter().flatten().any(|kind| *kind == plain_name(algorithm));
         let all = algorithms.host_keys.iter().filter(|algorithm| asked(algorithm)).cloned();
         if algorithms.host_keys_chosen {
@@ -334,8 +338,8 @@ impl Expected {
 
     /// The certificates to ask for, ahead of all keys: where some authority is known for the host, or may be revoked, for nobody else's say anything. Those that
     /// hold a key of a known kind come first, since a certificate that doesn't hold is as good as the key in it; where no authority is known, they are all.
-    pub(super) fn host_certificates(&self, algorithms: &Algorithms) -> Vec<Algorithm> {
-        let all = self.host_keys(algorithms);
+    pub(super) fn host_certificates(&self) -> Vec<Algorithm> {
+        let all = self.host_keys();
         let known = self.known.algorithms();
         match (self.known.has_authorities(), self.known.has_revoked() || self.revoked.is_some()) {
             (true, _) => all,
@@ -346,16 +350,25 @@ impl Expected {
     }
 
     /// What the key that the host shows is worth, and whether it is let in.
-    pub(super) fn judge(&self, algorithm: &'static str, shown: Shown<'_>) -> (Standing, Decision) {
+    pub(super) fn judge(&self, algorithm: &'static str, shown: Shown<'_>, key: &KeyData) -> (Standing, Decision) {
         let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
-        let standing = self.known.judge(shown, self.revoked.as_deref(), now);
-        if self.is_asking() {
+        let mut standing = self.known.judge(shown, &self.algorithms, self.revoked.as_deref(), now);
+        if let (Some(fault), false) =
+            (self.algorithms.too_short(key), matches!(standing, Standing::Changed(..) | Standing::Revoked(_)))
+        {
+            standing = Standing::TooShort(fault);
+        }
+        // A key that is too short is refused whatever the policy, as by `ssh`: whoever listens may have its private half.
+        if self.is_asking() || matches!(standing, Standing::TooShort(_)) {
             return (standing, Decision::Refuse);
         }
         let nothing_known = match &standing {
             Standing::Known(_) | Standing::Certified(_) => return (standing, Decision::LetIn),
             Standing::Unknown | Standing::Uncertified { authority_known: false, .. } => true,
-            Standing::Changed(..) | Standing::Revoked(_) | Standing::Uncertified { authority_known: true, .. } => false,
+            Standing::Changed(..)
+            | Standing::Revoked(_)
+            | Standing::TooShort(_)
+            | Standing::Uncertified { authority_known: true, .. } => false,
         };
         match self.policy {
             HostKeyPolicy::AcceptAnything => (standing, Decision::LetIn),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use russh::keys::Certificate;
 
+use super::algorithms::Algorithms;
 use super::host_certificate;
 use super::known_hosts::{Entry, KnownHosts, KnownKey, Lines, Marker};
 use super::revoked_keys::RevokedKeys;
@@ -75,6 +76,8 @@ pub(super) enum Standing {
     Changed(Arc<KnownKey>, Option<String>),
     /// It, or the authority that signed its certificate, is listed as revoked, there.
     Revoked(String),
+    /// It is an RSA key with too few bits, as this says.
+    TooShort(String),
     /// It came in a certificate that does not hold, for this reason.
     Uncertified {
         /// What is wrong.
@@ -109,8 +112,8 @@ impl Known {
         known
     }
 
-    /// Judges the key that the host shows; `now` counts in seconds from 1970.
-    pub(super) fn judge(&self, shown: Shown<'_>, revoked: Option<&RevokedKeys>, now: u64) -> Standing {
+    /// Judges the key that the host shows, by what it must be and by what else is revoked; `now` counts in seconds from 1970.
+    pub(super) fn judge(&self, shown: Shown<'_>, algorithms: &Algorithms, revoked: Option<&RevokedKeys>, now: u64) -> Standing {
         let authority = shown.certificate.map(|certificate| wire_format(certificate.signature_key()));
         let is_shown = |key: &&Arc<KnownKey>| key.blob == shown.blob;
         let is_revoked = |key: &&Arc<KnownKey>| is_shown(key) || authority.as_ref() == Some(&key.blob);
@@ -127,7 +130,7 @@ impl Known {
         if let (Some(certificate), Some(blob)) = (shown.certificate, authority) {
             let known = self.authorities.iter().find(|key| key.blob == blob);
             fault = match known {
-                Some(key) => match host_certificate::fault(certificate, &self.names.host, now) {
+                Some(key) => match host_certificate::fault(certificate, algorithms, &self.names.host, now) {
                     None => return Standing::Certified(Arc::clone(key)),
                     Some(fault) => Some((fault, true)),
                 },
@@ -219,7 +222,7 @@ mod tests {
     fn judged(known: &Known, line: &str) -> Standing {
         let (algorithm, base64) = line.split_once(' ').expect("a key");
         let blob = BASE64.decode(base64.as_bytes()).expect("base64");
-        known.judge(Shown { algorithm, blob: &blob, certificate: None }, None, 0)
+        known.judge(Shown { algorithm, blob: &blob, certificate: None }, &Algorithms::default(), None, 0)
     }
 
     fn is_known(files: &[Arc<KnownHosts>], host: &str, port: u16) -> bool {

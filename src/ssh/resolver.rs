@@ -181,8 +181,15 @@ impl Resolver {
 
     /// All but the way.
     fn of_settings(&self, host: &Host, settings: &Settings) -> Result<Target, Unresolved> {
-        let changes = [&settings.kex_algorithms, &settings.ciphers, &settings.macs, &settings.host_key_algorithms];
-        let algorithms = match changes.into_iter().all(Option::is_none) {
+        let lists = [
+            &settings.kex_algorithms,
+            &settings.ciphers,
+            &settings.macs,
+            &settings.host_key_algorithms,
+            &settings.pubkey_accepted_algorithms,
+            &settings.ca_signature_algorithms,
+        ];
+        let algorithms = match settings.required_rsa_size.is_none() && lists.into_iter().all(Option::is_none) {
             true => Arc::clone(&self.algorithms),
             false => Arc::new(self.algorithms.configured(settings).map_err(Unresolved::Unsupported)?),
         };

@@ -90,6 +90,7 @@ fn surveyed(expected: &Expected, shown: FullKey) -> SurveyedKey {
         Standing::Changed(..) if expected.key_of(algorithm).is_none() => (KeyTrust::Unknown, String::new()),
         Standing::Changed(key, _) => (KeyTrust::Changed, format!("{} says {}", key.place(), key.fingerprint())),
         Standing::Revoked(place) => (KeyTrust::Revoked, format!("by {place}")),
+        Standing::TooShort(fault) => (KeyTrust::TooShort, fault.clone()),
         Standing::Uncertified { fault, .. } => (KeyTrust::CertificateInvalid, fault.clone()),
         Standing::Unknown => (trust(&standing, &Decision::Refuse), String::new()),
     };
@@ -103,7 +104,8 @@ fn of_host(expected: &Expected, keys: &[SurveyedKey]) -> KeyTrust {
     if let Some(trust) = worst.into_iter().find(|trust| is_any(*trust)) {
         return trust;
     }
-    let best = [KeyTrust::Certificate, KeyTrust::Known];
+    // What is too short counts where there is nothing better.
+    let best = [KeyTrust::Certificate, KeyTrust::Known, KeyTrust::TooShort];
     match best.into_iter().find(|trust| is_any(*trust)) {
         Some(trust) => trust,
         // Keys of other kinds are listed, and the host has none of them any more.

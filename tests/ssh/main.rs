@@ -10,4 +10,5 @@ mod jump;
 mod keys;
 mod passwords;
 mod raw;
+mod signatures;
 mod terminal;

@@ -49,7 +49,7 @@ impl Credentials {
         limits: &Limits,
     ) -> Result<(), Failure> {
         let clock = Clock::new(limits.auth);
-        let Offers { mut list, notes } = Offers::of(self, &target.login);
+        let Offers { mut list, notes } = Offers::of(self, target);
         list.reverse();
         let attempt = Attempt {
             credentials: self,
@@ -182,15 +182,17 @@ impl Attempt<'_> {
             return Ok(false);
         }
         let hash = match offer.key.public.algorithm() {
-            Algorithm::Rsa { .. } => match self.link.best_supported_rsa_hash().await {
-                Ok(Some(Some(hash))) => Some(hash),
-                Ok(Some(None)) => {
-                    self.remarks.push(format!("{} was not offered: the host takes RSA with SHA-1 only", offer.label));
-                    return Ok(false);
+            Algorithm::Rsa { .. } => {
+                let best = self.link.best_supported_rsa_hash().await.ok().flatten();
+                let ours = self.target.algorithms.rsa_hashes(offer.certificate.is_some());
+                match rsa_hash(best, &ours) {
+                    Ok(hash) => hash,
+                    Err(what) => {
+                        self.remarks.push(format!("{} was not offered: {what}", offer.label));
+                        return Ok(false);
+                    }
                 }
-                // A server that doesn't say: every one since OpenSSH 7.2 (2016) takes this.
-                Ok(None) | Err(_) => Some(HashAlg::Sha512),
-            },
+            }
             _ => None,
         };
         if !self.tried.contains(&offer.label) {
@@ -418,6 +420,23 @@ impl Attempt<'_> {
     }
 }
 
+/// The hash that an RSA key signs with: of `ours`, which are best first and never none, the one that suits the best that a host says it takes; `None` is SHA-1.
+///
+/// A host that does not say what it takes is older than OpenSSH 7.2 (2016) and takes SHA-1 only, or is of another make; where SHA-1 is allowed, it was for the
+/// sake of the former.
+fn rsa_hash(best: Option<Option<HashAlg>>, ours: &[Option<HashAlg>]) -> Result<Option<HashAlg>, &'static str> {
+    match best {
+        Some(hash) if ours.contains(&hash) => Ok(hash),
+        None if ours.contains(&None) => Ok(None),
+        Some(None) => Err("the host takes RSA with SHA-1 only; `--legacy-algorithms` allows it"),
+        Some(Some(HashAlg::Sha256)) => {
+            Err("the host takes no better than rsa-sha2-256, which `PubkeyAcceptedAlgorithms` leaves out")
+        }
+        // Whoever takes SHA-512 takes the others as well, or refuses the key.
+        Some(Some(_)) | None => ours.first().copied().ok_or("`PubkeyAcceptedAlgorithms` leaves no RSA"),
+    }
+}
+
 /// The line of a banner that says that an account is not let in.
 fn turned_away(banner: &str) -> Option<&str> {
     const WORDS: &[&str] = &[
@@ -510,4 +529,32 @@ fn sign(key: &PrivateKey, hash: Option<HashAlg>, mut data: Vec<u8>) -> Result<Ve
     let signature = signature.map_err(|error| error.to_string())?;
     signature.encode_prefixed(&mut data).map_err(|error| error.to_string())?;
     Ok(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_rsa_key_signs_with_the_best_hash_that_is_allowed_and_that_the_host_takes() {
+        const SHA512: Option<HashAlg> = Some(HashAlg::Sha512);
+        const SHA256: Option<HashAlg> = Some(HashAlg::Sha256);
+        const SHA1: Option<HashAlg> = None;
+        for (best, ours, hash) in [
+            (Some(SHA512), &[SHA512, SHA256][..], Some(SHA512)),
+            (Some(SHA512), &[SHA256], Some(SHA256)),
+            (Some(SHA512), &[SHA1], Some(SHA1)),
+            (Some(SHA512), &[SHA512, SHA256, SHA1], Some(SHA512)),
+            (Some(SHA256), &[SHA512, SHA256], Some(SHA256)),
+            (Some(SHA256), &[SHA512], None),
+            (Some(SHA1), &[SHA512, SHA256], None),
+            (Some(SHA1), &[SHA512, SHA256, SHA1], Some(SHA1)),
+            // A host that doesn't say.
+            (None, &[SHA512, SHA256], Some(SHA512)),
+            (None, &[SHA256], Some(SHA256)),
+            (None, &[SHA512, SHA256, SHA1], Some(SHA1)),
+        ] {
+            assert_eq!(rsa_hash(best, ours).ok(), hash, "{best:?} {ours:?}");
+        }
+    }
 }

@@ -331,7 +331,7 @@ impl Credentials {
 
     /// Whether there is anything for this host, so that none is dialled in vain. A program that alone has the password is asked now, or the host would wait for it.
     pub(super) async fn prepare(&self, target: &Target) -> Result<(), Failure> {
-        let Offers { list, mut notes } = Offers::of(self, &target.login);
+        let Offers { list, mut notes } = Offers::of(self, target);
         if !list.is_empty() {
             return Ok(());
         }

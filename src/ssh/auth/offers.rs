@@ -11,7 +11,8 @@ use super::Credentials;
 use super::agent::Held;
 use super::certificates::fault;
 use super::keys::{Hand, Key};
-use crate::ssh::{Login, Method};
+use crate::ssh::algorithms::Algorithms;
+use crate::ssh::{Login, Method, Target};
 
 /// Keys offered to one host, certificates among them. A server hangs up after `MaxAuthTries` (6, often 4) and, since OpenSSH 9.8, shuts out an address that
 /// fails often.
@@ -36,7 +37,8 @@ pub(super) struct Offer {
 impl Offers {
     /// The order of ssh(1): certificates that were named, then keys that were named and that the agent holds, other keys of the agent, and keys of files; the
     /// certificate of a key before the key itself.
-    pub(super) fn of(credentials: &Credentials, login: &Login) -> Self {
+    pub(super) fn of(credentials: &Credentials, target: &Target) -> Self {
+        let Target { login, algorithms, .. } = target;
         let mut offers = Self::default();
         if !login.methods.contains(&Method::PublicKey) {
             offers.notes.push("the configuration of this host allows no public keys".to_owned());
@@ -66,40 +68,56 @@ impl Offers {
             }
         }
         let keys = in_order(listed, held, login.identities_only);
-        offers.add_named_certificates(credentials, login, held, &keys);
+        offers.add_named_certificates(credentials, target, held, &keys);
         for key in keys {
             for (certificate, holder, label) in certificates_of(credentials, login, held, paths, key.public.key_data()) {
                 match certificate {
-                    Ok(certificate) => offers.add_certificate(holder.unwrap_or_else(|| key.clone()), certificate, label),
+                    Ok(certificate) => {
+                        offers.add_certificate(holder.unwrap_or_else(|| key.clone()), certificate, label, algorithms);
+                    }
                     Err(what) => offers.notes.push(what),
                 }
             }
             let label = key.label.clone();
-            offers.list.push(Offer { key, certificate: None, label });
+            offers.add(Offer { key, certificate: None, label }, algorithms);
         }
         for (certificate, key) in held.map_or(&[][..], |held| &held.certificates) {
             if !login.identities_only || publics.contains(certificate.public_key()) {
-                offers.add_certificate(key.clone(), Arc::clone(certificate), key.label.clone());
+                offers.add_certificate(key.clone(), Arc::clone(certificate), key.label.clone(), algorithms);
             }
         }
         offers.explain(credentials, login, held);
         offers
     }
 
+    /// Adds what the configuration allows to be offered.
+    fn add(&mut self, offer: Offer, algorithms: &Algorithms) {
+        match algorithms.fault_of_user_key(offer.key.public.key_data(), offer.certificate.is_some()) {
+            Some(what) => self.note(format!("not offered: {}: {what}", offer.label)),
+            None => self.list.push(offer),
+        }
+    }
+
+    fn note(&mut self, what: String) {
+        if !self.notes.contains(&what) {
+            self.notes.push(what);
+        }
+    }
+
     /// Adds a certificate, unless it is there already, or does not hold now.
-    fn add_certificate(&mut self, key: Key, certificate: Arc<Certificate>, label: String) {
+    fn add_certificate(&mut self, key: Key, certificate: Arc<Certificate>, label: String, algorithms: &Algorithms) {
         if self.list.iter().any(|offer| offer.certificate.as_ref().is_some_and(|known| **known == *certificate)) {
             return;
         }
         match fault(&certificate, &label, Timestamp::now()) {
-            Some(what) if self.notes.contains(&what) => {}
-            Some(what) => self.notes.push(what),
-            None => self.list.push(Offer { key, certificate: Some(certificate), label }),
+            Some(what) => self.note(what),
+            None => self.add(Offer { key, certificate: Some(certificate), label }, algorithms),
         }
     }
 
     /// The certificates that `CertificateFile` names, each with the key that it is about, wherever that is.
-    fn add_named_certificates(&mut self, credentials: &Credentials, login: &Login, held: Option<&Held>, keys: &[Key]) {
+    fn add_named_certificates(&mut self, credentials: &Credentials, target: &Target, held: Option<&Held>, keys: &[Key]) {
+        let Target { login, algorithms, .. } = target;
         for path in &login.certificate_files {
             let certificate = match credentials.certificates.get(path) {
                 Some(Ok(certificate)) => Arc::clone(certificate),
@@ -120,7 +138,7 @@ impl Offers {
                 Some(key.clone())
             });
             match key {
-                Some(key) => self.add_certificate(key, certificate, label),
+                Some(key) => self.add_certificate(key, certificate, label, algorithms),
                 None => self.notes.push(format!("not offered: no key that is at hand belongs to the certificate {label}")),
             }
         }
