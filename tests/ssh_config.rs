@@ -9,9 +9,10 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use fleetscan::model::Problem;
 use fleetscan::ssh_config::{
-    AgentSocket, AlgorithmList, Config, ConfigErrors, Family, Files, Here, Hop, HostKeyChecking, MatchExec, Options, Problem,
-    Query, Resolution, Settings, Sources, Warnings,
+    AgentSocket, AlgorithmList, Config, ConfigErrors, Family, Files, Here, Hop, HostKeyChecking, MatchExec, Options, Query,
+    Resolution, Settings, Sources, Warnings,
 };
 use tempfile::TempDir;
 

@@ -131,6 +131,7 @@ impl HostKeyArgs {
             home: std::env::home_dir(),
             policy,
             policy_named: self.host_keys.is_some() || self.insecure_accept_any_host_key,
+            make_directories: self.new_host_keys.is_none(),
             accepted_file,
             recorded_file: recording.then_some(recorded_file),
         })

@@ -400,10 +400,6 @@ pub(super) fn hosts_under<'a>(
 }
 
 fn placed(files: &[SourceFile], origin: Origin, complaint: Complaint) -> Problem {
-    Problem {
-        file: files.get(origin.file).map(|file| file.name.clone()).unwrap_or_default(),
-        line: (origin.line > 0).then_some(origin.line),
-        message: complaint.message,
-        hint: complaint.hint,
-    }
+    let file = files.get(origin.file).map_or("", |file| &file.name);
+    complaint.at(file, (origin.line > 0).then_some(origin.line))
 }

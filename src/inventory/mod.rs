@@ -44,8 +44,9 @@ mod yaml;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::model::{Host, escape};
+use crate::model::{Complaint, Host, Problem};
 use connection::Need;
 use graph::Graph;
 
@@ -54,9 +55,6 @@ pub const MOST_HOSTS: u64 = 1_000_000;
 
 /// How many hosts an error names before it counts the rest.
 const HOSTS_NAMED: usize = 3;
-
-/// How much of a message is shown, in characters.
-const LONGEST_SHOWN: usize = 4_000;
 
 /// One `-i`: where hosts come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,32 +80,6 @@ impl Source {
     }
 }
 
-/// A place in an inventory and what is to be said of it; an error or a warning by where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The file as it was named, or the option that a literal came from.
-    pub file: String,
-    /// The line, from 1; `None` where the whole file is meant.
-    pub line: Option<u32>,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An inventory may come from a program and what it says from a cloud: nothing of it reaches a terminal as it is.
-        let safe = |text: &str| escape(text, LONGEST_SHOWN);
-        out.write_str(&safe(&self.file))?;
-        if let Some(line) = self.line {
-            write!(out, ":{line}")?;
-        }
-        write!(out, ": {}", safe(&self.message))?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(out, " ({})", safe(hint)))
-    }
-}
-
 /// Everything that is wrong with an inventory or with the hosts selected from it: all of it, in the order of the files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct InventoryErrors {
@@ -117,30 +89,7 @@ pub struct InventoryErrors {
 
 impl fmt::Display for InventoryErrors {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.problems.as_slice() {
-            [only] => write!(out, "{only}"),
-            several => {
-                write!(out, "{} errors in the inventory", several.len())?;
-                several.iter().try_for_each(|problem| write!(out, "\n  {problem}"))
-            }
-        }
-    }
-}
-
-/// What is wrong with a piece of text, before it is known where the text stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Complaint {
-    message: String,
-    hint: Option<String>,
-}
-
-impl Complaint {
-    fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
-    }
-
-    fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        Problem::write_all(&self.problems, "inventory", out)
     }
 }
 
@@ -224,14 +173,8 @@ impl Inventory {
     pub fn matching(&self, limit: Option<&str>) -> Result<Matched, InventoryErrors> {
         match limit {
             None => Ok(Matched { places: (0..self.hosts.len()).collect(), warnings: Vec::new() }),
-            Some(limit) => pattern::matching(self, limit).map_err(|complaint| InventoryErrors {
-                problems: vec![Problem {
-                    file: "--limit".to_owned(),
-                    line: None,
-                    message: complaint.message,
-                    hint: complaint.hint,
-                }],
-            }),
+            Some(limit) => pattern::matching(self, limit)
+                .map_err(|complaint| InventoryErrors { problems: vec![complaint.at("--limit", None)] }),
         }
     }
 
@@ -282,7 +225,7 @@ impl Inventory {
 /// Problems that differ only in the host become one that names the hosts.
 fn with_hosts<'a>(troubles: impl Iterator<Item = (Problem, &'a str)>) -> Vec<Problem> {
     let mut hosts_of: Vec<(Problem, Vec<&str>, usize)> = Vec::new();
-    let mut places: HashMap<(String, Option<u32>, String), usize> = HashMap::new();
+    let mut places: HashMap<(Arc<str>, Option<u32>, String), usize> = HashMap::new();
     for (problem, host) in troubles {
         let key = (problem.file.clone(), problem.line, problem.message.clone());
         let place = *places.entry(key).or_insert_with(|| {

@@ -11,6 +11,7 @@ mod host;
 mod host_key;
 mod kind;
 mod nearest;
+mod problem;
 mod report;
 mod secret;
 mod value;
@@ -25,6 +26,7 @@ pub use host::{BecomeMethod, Connection, Host};
 pub use host_key::{KeyTrust, ShownKey};
 pub use kind::Kind;
 pub use nearest::nearest;
+pub use problem::{Complaint, Problem};
 pub use report::{
     CheckTotals, Failure, FleetReport, HostReport, Outcome, Privilege, PrivilegeGap, Reason, ScanEvent, Status, Totals,
     VerdictCounts,

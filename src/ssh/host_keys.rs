@@ -32,9 +32,10 @@ pub struct HostKeySources {
     pub policy: HostKeyPolicy,
     /// Whether the command line chose the policy: then what the configuration of a host says of it does not count.
     pub policy_named: bool,
-    /// Where accepted keys are kept, its directories made where they are missing; what is there is known in later scans. `None`: they are known as long as
-    /// the scan runs.
+    /// Where accepted keys are kept; what is there is known in later scans. `None`: they are known as long as the scan runs.
     pub accepted_file: Option<PathBuf>,
+    /// Whether the directories of that file are made where they are missing: for the usual one, and not for one that was named, perhaps with a slip of the pen.
+    pub make_directories: bool,
     /// Where keys are written down for a person to look at ([`HostKeyPolicy::Record`]). Nothing there is trusted.
     pub recorded_file: Option<PathBuf>,
 }
@@ -194,7 +195,10 @@ impl HostKeys {
             |source| HostKeysError::New { path, source }
         };
         if let (Some(path), true) = (&sources.accepted_file, policies.contains(&HostKeyPolicy::AcceptNew)) {
-            shared_file::make_directories(path).and_then(|()| shared_file::prepare(path)).map_err(unwritable(path))?;
+            if sources.make_directories {
+                shared_file::make_directories(path).map_err(unwritable(path))?;
+            }
+            shared_file::prepare(path).map_err(unwritable(path))?;
         }
         if let (Some(path), true) = (&sources.recorded_file, policies.contains(&HostKeyPolicy::Record)) {
             shared_file::prepare(path).map_err(unwritable(path))?;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::algorithms::Algorithms;
 use super::target::{HostIdentity, HostKeyPolicy, Login, Method, Route, Target};
-use crate::model::Host;
-use crate::ssh_config::{Config, ConfigErrors, Files, HostKeyChecking, Options, Problem, Query, Resolution, Settings, Sources};
+use crate::model::{Host, Problem};
+use crate::ssh_config::{Config, ConfigErrors, Files, HostKeyChecking, Options, Query, Resolution, Settings, Sources};
 
 /// What the command line says for all hosts.
 #[derive(Debug, Clone, Default)]

@@ -45,10 +45,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::model::Problem;
 pub use detect::looks_like_ssh_config;
 pub use here::Here;
 pub use options::{Files, Options};
-pub use problem::{ConfigErrors, Problem};
+pub use problem::ConfigErrors;
 pub use settings::{AgentSocket, AlgorithmList, Family, Hop, HostKeyChecking, Settings};
 pub use warnings::Warnings;
 

@@ -1,34 +1,9 @@
-//! What is wrong with a configuration, and where.
+//! What is wrong with a configuration, and where it stands.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A place in a configuration and what is to be said of it; an error or a warning by where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Problem {
-    /// The file as it was named, or what the options for `ssh` came from.
-    pub file: Arc<str>,
-    /// The line, from 1; `None` where the whole file is meant, and for options.
-    pub line: Option<u32>,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.file)?;
-        if let Some(line) = self.line {
-            write!(out, ":{line}")?;
-        }
-        write!(out, ": {}", self.message)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(out, " ({hint})"))
-    }
-}
-
-/// One problem is enough to stop a host.
-impl std::error::Error for Problem {}
+pub(super) use crate::model::{Complaint, Problem};
 
 /// Everything that is wrong with a configuration: all of it, in the order of the files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,13 +14,7 @@ pub struct ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.problems.as_slice() {
-            [only] => write!(out, "{only}"),
-            several => {
-                write!(out, "{} errors in the SSH configuration", several.len())?;
-                several.iter().try_for_each(|problem| write!(out, "\n  {problem}"))
-            }
-        }
+        Problem::write_all(&self.problems, "SSH configuration", out)
     }
 }
 
@@ -60,23 +29,6 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) fn problem(&self, complaint: Complaint) -> Problem {
-        Problem { file: Arc::clone(&self.file), line: self.line, message: complaint.message, hint: complaint.hint }
-    }
-}
-
-/// What is wrong with a piece of text, before it is known where the text stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Complaint {
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
-}
-
-impl Complaint {
-    pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
-    }
-
-    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        complaint.at(Arc::clone(&self.file), self.line)
     }
 }

@@ -29,12 +29,7 @@ struct Resolver<'a> {
 
 /// Resolves one host. `common` are the options that come behind those of the query.
 pub(super) fn resolve<'a>(config: &'a Config, query: Query<'a>, common: Option<&'a Options>) -> Result<Resolution, Problem> {
-    let outside = |complaint: Complaint| Problem {
-        file: Arc::from(query.host),
-        line: None,
-        message: complaint.message,
-        hint: complaint.hint,
-    };
+    let outside = |complaint: Complaint| complaint.at(query.host, None);
     hop::check_host(query.host).map_err(outside)?;
     query.user.map_or(Ok(()), hop::check_user).map_err(outside)?;
     let state = State::new(query.user, query.port);

@@ -269,6 +269,7 @@ fn accepting(directory: &Path, home: &Path) -> HostKeySources {
         policy: HostKeyPolicy::AcceptNew,
         policy_named: true,
         accepted_file: Some(directory.join("state/fleetscan/known_hosts")),
+        make_directories: true,
         ..HostKeySources::default()
     }
 }
@@ -431,6 +432,10 @@ async fn a_file_for_new_keys_that_cannot_be_written_ends_the_scan_before_it_begi
         HostKeySources { accepted_file: Some("/proc/no/known_hosts".into()), ..accepting(Path::new("/"), Path::new("/")) };
     let error = HostKeys::load(&sources, []).expect_err("not writable");
     assert_eq!(error.to_string(), "new host keys cannot be written to `/proc/no/known_hosts`");
+    // One that was named is where its user meant it to be, or nowhere.
+    let home = server.directory.path();
+    let named = HostKeySources { make_directories: false, ..accepting(home, home) };
+    assert!(HostKeys::load(&named, []).is_err() && !home.join("state").exists());
     // Nobody writes, so nobody minds.
     let strict = HostKeySources { policy: HostKeyPolicy::Strict, ..sources };
     HostKeys::load(&strict, target(&server).identities()).expect("nothing is written");
