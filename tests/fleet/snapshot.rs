@@ -12,6 +12,7 @@ const MAY_DIFFER: &[(&str, &str, &str)] = &[
     ("audit", "/var/log/audit/audit.log", "auditd writes down every login"),
     ("hardened", "/var/log/sudo.log", "sudo writes down every command where it is told to"),
     ("systemd", "/var/log/journal/0123456789abcdef0123456789abcdef/system.journal", "journald writes down every login"),
+    ("passwords", "/var/log/btmp", "sshd writes down every login that fails"),
     ("cut", "/etc/hosts", "the engine writes it, when the test takes the network away"),
     ("cut", "/etc/resolv.conf", "the engine writes it, when the test takes the network away"),
 ];
