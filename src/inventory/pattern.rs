@@ -114,9 +114,10 @@ fn one(inventory: &Inventory, pattern: &str, plain: bool, unmatched: &mut Vec<St
     let groups = groups_named(inventory, &names);
     let mut places: Vec<usize> = groups.iter().flat_map(|group| hosts_of(inventory, *group)).collect();
     if groups.is_empty() || expression.starts_with('~') || expression.contains(['.', '?', '*', '[']) {
-        match inventory.host_places.get(expression).filter(|_| matches!(names, Names::Literal(_))) {
-            Some(place) => places.push(*place),
-            None => places.extend(hosts_named(inventory, &names)),
+        match &names {
+            // Looked up: a file of a hundred thousand names must not look at every host for each of them.
+            Names::Literal(name) => places.extend(inventory.host_places.get(name.as_str())),
+            Names::Glob(_) | Names::Regex(_) => places.extend(hosts_named(inventory, &names)),
         }
     }
     if places.is_empty() && groups.is_empty() && expression != "all" {
@@ -358,7 +359,8 @@ fn glob(tokens: &[Token], name: &[char]) -> bool {
 
 fn nothing_selected(inventory: &Inventory, limit: &str, unmatched: &[String]) -> Complaint {
     let complaint = Complaint::new(format!("no host is left by `{limit}`"));
-    let near: Vec<String> = unmatched.iter().flat_map(|pattern| nearest(inventory, pattern)).take(NAMES_OFFERED).collect();
+    let few = unmatched.iter().take(NAMES_OFFERED);
+    let near: Vec<String> = few.flat_map(|pattern| nearest(inventory, pattern)).take(NAMES_OFFERED).collect();
     if near.is_empty() {
         let groups: Vec<&str> = inventory.groups.iter().skip(2).map(|group| group.name.as_str()).take(8).collect();
         return match groups.is_empty() {
