@@ -88,8 +88,8 @@ const AUTHORITY_SIGNATURES: [&str; 8] = [
     "rsa-sha2-256",
 ];
 
-/// Bits of the shortest RSA key that counts: the default of `RequiredRSASize`, and less than OpenSSH ever takes.
-const RSA_BITS: u32 = 1024;
+/// Bits of the shortest RSA key that OpenSSH takes for a key at all, and the default of `RequiredRSASize`.
+pub(super) const LEAST_RSA_BITS: u32 = 1024;
 
 /// The hashes of an RSA signature, best first; `None` is SHA-1.
 const RSA_HASHES: [Option<HashAlg>; 3] = [Some(HashAlg::Sha512), Some(HashAlg::Sha256), None];
@@ -122,7 +122,7 @@ impl Default for Algorithms {
             host_keys_chosen: false,
             user_keys: owned(&USER_KEYS),
             authority_signatures: owned(&AUTHORITY_SIGNATURES),
-            rsa_bits: RSA_BITS,
+            rsa_bits: LEAST_RSA_BITS,
         }
     }
 }
@@ -179,7 +179,7 @@ impl Algorithms {
             changed.authority_signatures = names(&self.authority_signatures, list);
         }
         if let Some(bits) = settings.required_rsa_size {
-            changed.rsa_bits = bits.max(RSA_BITS);
+            changed.rsa_bits = bits.max(LEAST_RSA_BITS);
         }
         Ok(changed)
     }
@@ -218,7 +218,7 @@ impl Algorithms {
 
     /// What speaks against an RSA key of whatever use; `None`: it is long enough, or of another kind.
     pub(super) fn too_short(&self, key: &KeyData) -> Option<String> {
-        let bits = key.rsa()?.key_size();
+        let bits = rsa_bits(key)?;
         (bits < self.rsa_bits).then(|| format!("it has {bits} bits, and `RequiredRSASize` is {}", self.rsa_bits))
     }
 
@@ -234,6 +234,13 @@ impl Algorithms {
             ..Preferred::DEFAULT
         }
     }
+}
+
+/// The bits of an RSA key. The crate's own `key_size` counts whole bytes, and so takes a key of 2041 bits for one of 2048.
+pub(super) fn rsa_bits(key: &KeyData) -> Option<u32> {
+    let modulus = key.rsa()?.n().as_positive_bytes()?;
+    let (first, rest) = modulus.split_first()?;
+    u32::try_from(rest.len() * 8).ok()?.checked_add(8 - first.leading_zeros())
 }
 
 fn owned(names: &[&str]) -> Vec<String> {
@@ -289,6 +296,9 @@ fn chosen<T: Clone + PartialEq>(
 
 #[cfg(test)]
 mod tests {
+    use russh::keys::ssh_key::Mpint;
+    use russh::keys::ssh_key::public::RsaPublicKey;
+
     use super::*;
 
     fn names(algorithms: &Algorithms) -> Vec<&str> {
@@ -324,6 +334,19 @@ mod tests {
         let settings = Settings { host_key_algorithms: Some(list), ..Settings::default() };
         let chosen = Algorithms::default().configured(&settings).expect("both are ours").host_keys;
         assert_eq!(chosen.iter().map(host_key_name).collect::<Vec<_>>(), ["ssh-ed25519", "rsa-sha2-512"]);
+    }
+
+    #[test]
+    fn the_size_of_an_rsa_key_is_counted_in_bits_and_not_in_bytes() {
+        for (first, bits, short) in [(0x80, 2048, false), (0x7f, 2047, true), (0x01, 2041, true)] {
+            let modulus = [&[first][..], &[0xff; 255]].concat();
+            let [e, n] = [&[1, 0, 1][..], &modulus].map(Mpint::from_positive_bytes);
+            let key = KeyData::Rsa(RsaPublicKey::new(e, n).expect("a key"));
+            assert_eq!(rsa_bits(&key), Some(bits));
+            let settings = Settings { required_rsa_size: Some(2048), ..Settings::default() };
+            let algorithms = Algorithms::default().configured(&settings).expect("nothing wrong");
+            assert_eq!(algorithms.too_short(&key).is_some(), short, "{bits}");
+        }
     }
 
     #[test]

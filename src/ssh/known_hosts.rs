@@ -15,6 +15,7 @@ use ring::digest;
 use russh::keys::{Algorithm, PublicKey};
 use sha1::Sha1;
 
+use super::algorithms::{LEAST_RSA_BITS, rsa_bits};
 use crate::ssh_config::pattern::list_matches;
 
 /// A line that was passed over, or a usual file that could not be read.
@@ -66,9 +67,6 @@ pub(super) fn fingerprint(blob: &[u8]) -> String {
     format!("SHA256:{}", BASE64_NOPAD.encode(digest::digest(&digest::SHA256, blob).as_ref()))
 }
 
-/// The smallest RSA key that OpenSSH takes for a key at all, bits.
-const LEAST_RSA: usize = 1024;
-
 /// What a file gives as the type and the base64 of a key: its algorithm and its wire format.
 ///
 /// As strict as OpenSSH: a key that it cannot use is no key, so that a host listed with nothing else is unknown and not changed.
@@ -91,14 +89,10 @@ pub(super) fn parse_key(algorithm: &str, base64: &str) -> Result<(&'static str, 
     if plain_name(&key.algorithm()) != known {
         return Err(format!("the key is not of the type `{algorithm}`"));
     }
-    match key.key_data().rsa().map(|key| key.n().as_positive_bytes().unwrap_or_default()) {
-        Some(modulus) if bits(modulus) < LEAST_RSA => Err(format!("an RSA key of {} bits is too short", bits(modulus))),
+    match rsa_bits(key.key_data()) {
+        Some(bits) if bits < LEAST_RSA_BITS => Err(format!("an RSA key of {bits} bits is too short")),
         _ => Ok((known, blob)),
     }
-}
-
-fn bits(number: &[u8]) -> usize {
-    number.split_first().map_or(0, |(first, rest)| rest.len() * 8 + 8 - first.leading_zeros() as usize)
 }
 
 /// The name of a kind of keys, which for RSA says nothing of hashes.
