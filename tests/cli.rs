@@ -270,3 +270,24 @@ fn the_check_that_the_readme_teaches_passes_the_lint_that_it_teaches() {
     assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
     assert!(readme.contains(&stdout(&output)), "the README shows another answer than {}", stdout(&output));
 }
+
+#[test]
+fn no_rule_of_sudo_has_a_pattern_that_would_search_by_a_part_of_the_joined_words() {
+    // sudo compares the words of a command joined by spaces: whoever may run `grep -r 'a|b' /x` may run `grep -r 'a|b /x'`, which searches the current
+    // directory for `a` as root.
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_fleetscan")).args(["sudoers", "--user", "auditor"]).output();
+    let rules = String::from_utf8(output.expect("fleetscan runs").stdout).expect("text");
+    let with_alternatives: Vec<&str> = rules.lines().filter(|line| line.contains("/grep ") && line.contains('|')).collect();
+    assert!(!with_alternatives.is_empty(), "{rules}");
+    for line in with_alternatives {
+        let mut depth = 0;
+        for character in line.chars() {
+            match character {
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                '|' => assert!(depth > 0, "an alternative outside of a group: {line}"),
+                _ => {}
+            }
+        }
+    }
+}

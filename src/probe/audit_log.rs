@@ -109,9 +109,9 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
         ask("audit-log-files", ReadOnlyCommand::new(Program::Ls, &["-ln", DIRECTORY], Rights::Root));
     }
     if wanted.wants("audit.log.archival") {
-        // Without what a rule of sudo would have to escape; what is no such line is dropped here.
+        // Without what a rule of sudo would have to escape; what is no such line is dropped here. In a group for the reason that `integrity.rs` gives.
         let words: Vec<&str> =
-            ["-rsHE", "/var/log/audit|@|omfwd|omrelp|network|syslog|tcp|tls"].iter().chain(SCHEDULES).copied().collect();
+            ["-rsHE", "(/var/log/audit|@|omfwd|omrelp|network|syslog|tcp|tls)"].iter().chain(SCHEDULES).copied().collect();
         ask("audit-archival", ReadOnlyCommand::new(Program::Grep, &words, Rights::Root));
     }
     if wanted.wants("audit.log.storage") {

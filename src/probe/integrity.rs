@@ -60,7 +60,8 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
         return Vec::new();
     }
     // Without what a rule of sudo would have to escape; comments are sorted out here.
-    let pattern = SCHEDULED.join("|");
+    // In a group: a rule of sudo compares the words joined, so that pattern and paths may come as one word, of which no part must be a pattern by itself.
+    let pattern = format!("({})", SCHEDULED.join("|"));
     let words = [
         "-rshiE",
         &pattern,
