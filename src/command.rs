@@ -74,7 +74,7 @@ pub enum Program {
     Sshd,
     /// `stat [-L] -c FORMAT PATH...`.
     Stat,
-    /// `systemctl show|list-unit-files|list-units|is-enabled` and nothing that changes a unit.
+    /// `systemctl show|list-unit-files|list-units` and nothing that changes a unit.
     Systemctl,
     /// `uname` with flags.
     Uname,
@@ -90,7 +90,7 @@ pub enum Program {
     AptConfig,
     /// `apk info -v` and `apk version -l <`.
     Apk,
-    /// `rc-status -a` and `rc-update show`: services under OpenRC.
+    /// `rc-status -c`: services that crashed under OpenRC. Any other question makes it write the cache of dependencies anew when it is asked as root.
     RcStatus,
     /// `lastlog -t 90`: who logged in in the last 90 days.
     Lastlog,
@@ -173,7 +173,7 @@ impl Program {
             Self::Auditctl => exactly(&[&["-s"], &["-l"]]),
             Self::Date => exactly(&[&["+%s"]]),
             Self::Containerd | Self::Dockerd | Self::Runc => exactly(&[&["--version"]]),
-            Self::RcStatus => exactly(&[&["-a"]]),
+            Self::RcStatus => exactly(&[&["-c"]]),
             Self::Lastlog | Self::Lastlog2 => exactly(&[&["-t", "90"]]),
             Self::Id | Self::Uname => only_flags(arguments),
             Self::AptGet => exactly(&[APT_SIMULATION]),

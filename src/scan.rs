@@ -3,6 +3,7 @@
 //! [`run`] never fails and prints nothing: a host that could not be scanned is a row, progress is [`ScanEvent`]s, and reports are made from the journal
 //! afterwards. A task per host, never a process or a thread: a panic in one host's parser ends that task and becomes that host's row.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -99,17 +100,12 @@ struct Shared {
 
 /// The passwords of sudo that were sent, each with what came of it.
 #[derive(Default)]
-struct Trials(Mutex<Vec<(Secret, Arc<Trial>)>>);
+struct Trials(Mutex<HashMap<Secret, Arc<Trial>>>);
 
 impl Trials {
     fn of(&self, password: &Secret) -> Arc<Trial> {
         let mut trials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, trial)) = trials.iter().find(|(known, _)| known == password) {
-            return trial.clone();
-        }
-        let trial = Arc::new(Trial::default());
-        trials.push((password.clone(), trial.clone()));
-        trial
+        Arc::clone(trials.entry(password.clone()).or_default())
     }
 }
 
@@ -138,9 +134,9 @@ pub async fn run(
     let mut waiting = hosts.into_iter().enumerate();
     let mut left_over = None;
     let mut tasks: JoinSet<Done> = JoinSet::new();
-    let mut running: std::collections::HashMap<tokio::task::Id, (usize, Host)> = std::collections::HashMap::new();
+    let mut running: HashMap<tokio::task::Id, (usize, Host)> = HashMap::new();
     let mut warnings = Vec::new();
-    let mut withheld = 0;
+    let (mut withheld, mut rejected, mut unrecorded) = (0, Few::default(), Few::default());
     let mut interrupted = false;
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     loop {
@@ -175,9 +171,11 @@ pub async fn run(
             }
             _ = clock.tick() => events(ScanEvent::StillRunning),
             Some(done) = tasks.join_next_with_id() => {
-                let Done { row, warnings: of_host, withheld: from_host } = finished(done, &mut running);
-                warnings.extend(of_host);
-                withheld += usize::from(from_host);
+                let done = finished(done, &mut running);
+                let Done { row, .. } = done;
+                withheld += usize::from(done.withheld);
+                rejected.extend(done.rejected.then(|| format!("`{}`", row.name)));
+                unrecorded.extend(done.unrecorded);
                 if let Err(error) = finish(row, journal, &mut report, events) {
                     if left_over.is_none() {
                         warnings.push(with_causes(&error));
@@ -189,6 +187,10 @@ pub async fn run(
             }
         }
     }
+    if let Some(hosts) = rejected.listed(", ") {
+        warnings.push(format!("sudo did not accept the password on {hosts}; it was tried once on each"));
+    }
+    warnings.extend(unrecorded.listed("; ").map(|hosts| format!("not recorded: {hosts}")));
     if withheld > 0 {
         let hosts = if withheld == 1 { "1 host".to_owned() } else { format!("{withheld} hosts") };
         warnings.push(format!(
@@ -198,9 +200,8 @@ pub async fn run(
     let reason = left_over.unwrap_or(Reason::Interrupted);
     for (index, host) in waiting {
         let row = row(&shared.options, index, &host, Outcome::without_answers(reason, "the scan ended before this host's turn"));
-        if finish(row, journal, &mut report, events).is_err() {
-            break;
-        }
+        // What keeps one row from being kept was said when it happened first; it counts as not scanned all the same.
+        let _ = finish(row, journal, &mut report, events);
     }
     for (name, key, detail) in shared.options.engine.jump_keys() {
         report.add_jump_host(&format!("jump host {name}"), &key, &detail);
@@ -221,28 +222,62 @@ pub fn rules(checks: &CheckSet) -> Vec<Vec<String>> {
 /// What came of a host.
 struct Done {
     row: HostReport,
-    warnings: Vec<String>,
+    /// Whether its sudo did not accept the password.
+    rejected: bool,
     /// Whether the password was kept from it.
     withheld: bool,
+    /// Why its answers were not recorded, where they should have been.
+    unrecorded: Option<String>,
 }
 
+/// What is to be said of hosts, of which there may be any number: the first few, and how many more.
+#[derive(Debug, Default)]
+struct Few {
+    first: Vec<String>,
+    more: usize,
+}
+
+impl Few {
+    const NAMED: usize = 5;
+
+    fn extend(&mut self, what: Option<String>) {
+        match what {
+            Some(what) if self.first.len() < Self::NAMED => self.first.push(what),
+            Some(_) => self.more += 1,
+            None => {}
+        }
+    }
+
+    /// All in one; `None` where there are none.
+    fn listed(&self, between: &str) -> Option<String> {
+        let first = self.first.join(between);
+        match self.more {
+            _ if self.first.is_empty() => None,
+            0 => Some(first),
+            more => Some(format!("{first}{between}and {more} more")),
+        }
+    }
+}
+
+/// Keeps a row and counts it. One that cannot be kept can be in no report, so its host counts as one that was not scanned.
 fn finish(
-    row: HostReport,
+    mut row: HostReport,
     journal: &mut Journal,
     report: &mut FleetReport,
     events: &mut (dyn FnMut(ScanEvent) + Send),
 ) -> Result<(), JournalError> {
     let kept = journal.append(&row);
+    if let Err(error) = &kept {
+        let outcome = Outcome::without_answers(Reason::Interrupted, with_causes(error));
+        row = HostReport { outcome, os: None, privilege: None, findings: Vec::new(), ..row };
+    }
     report.add(&row);
     events(ScanEvent::HostFinished(Arc::new(row)));
     kept
 }
 
 /// The row of a task, also of one that panicked.
-fn finished(
-    done: Result<(tokio::task::Id, Done), JoinError>,
-    running: &mut std::collections::HashMap<tokio::task::Id, (usize, Host)>,
-) -> Done {
+fn finished(done: Result<(tokio::task::Id, Done), JoinError>, running: &mut HashMap<tokio::task::Id, (usize, Host)>) -> Done {
     match done {
         Ok((id, row)) => {
             running.remove(&id);
@@ -259,7 +294,7 @@ fn finished(
             };
             let outcome = Outcome::without_answers(Reason::InternalError, format!("please report this: {what}"));
             let row = bare_row(index, &host, host.address.clone(), outcome);
-            Done { row, warnings: Vec::new(), withheld: false }
+            Done { row, rejected: false, withheld: false, unrecorded: None }
         }
     }
 }
@@ -314,12 +349,8 @@ async fn one_host(shared: Arc<Shared>, index: usize, host: Host, stopped: watch:
         judge(&mut row, checks, plan, &answers, with != Become::No);
     }
     row.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let mut warnings = Vec::new();
-    if answers.password_was_rejected() {
-        warnings.push(format!("sudo on `{}` did not accept the password; it was tried once", row.name));
-    }
-    warnings.extend(options.record.as_ref().and_then(|directory| record(directory, &row, &answers, with)));
-    Done { row, warnings, withheld: answers.password_was_withheld() }
+    let unrecorded = options.record.as_ref().and_then(|directory| record(directory, &row, &answers, with));
+    Done { row, rejected: answers.password_was_rejected(), withheld: answers.password_was_withheld(), unrecorded }
 }
 
 /// Asks one host the questions of a script, within its time and as long as nobody says to stop.
@@ -332,7 +363,7 @@ async fn ask(
     stop: impl Future<Output = Reason>,
 ) -> (Outcome, Transcript) {
     let mut reader = FrameReader::new(script, options.output);
-    let password = options.become_password_of(host);
+    let password = options.become_password_of(host).filter(|_| script.with().asks_for_password());
     let trial = password.map(|password| trials.of(password));
     let conversation = Conversation { script, password, trial: trial.as_deref() };
     let ended = tokio::select! {
@@ -358,15 +389,20 @@ pub struct Examined {
     pub privilege: Option<Privilege>,
 }
 
-/// Asks every host the same few steps, so many at once; what came of each is in the order of the hosts.
-pub async fn examine(hosts: &[Host], steps: &[Step], options: Options) -> Vec<Examined> {
+/// Asks every host the same few steps, so many at once; what `see` makes of each is in the order of the hosts. The answers themselves are not kept.
+pub async fn examine<T: Send + 'static>(
+    hosts: &[Host],
+    steps: &[Step],
+    options: Options,
+    see: impl Fn(&Examined) -> T + Send + Sync + 'static,
+) -> Vec<T> {
     let at_once = options.forks.max(1);
-    let shared = Arc::new((steps.to_vec(), options, Trials::default()));
+    let shared = Arc::new((steps.to_vec(), options, Trials::default(), see));
     let asked = hosts.iter().cloned().enumerate().map(|(index, host)| {
-        let shared = Arc::clone(&shared);
+        let (shared, whole) = (Arc::clone(&shared), Arc::clone(&shared));
         // A task of its own: what goes wrong with one host is that host's line.
         let task = async move {
-            let (steps, options, trials) = &*shared;
+            let (steps, options, trials, see) = &*shared;
             let with = options.become_of(&host);
             let script = Script::new(&nonce(), steps, with);
             let (outcome, answers) =
@@ -375,18 +411,17 @@ pub async fn examine(hosts: &[Host], steps: &[Step], options: Options) -> Vec<Ex
                 true => Privilege::Root,
                 false => answers.privilege(steps, with != Become::No),
             });
-            Examined { outcome, answers, privilege }
+            see(&Examined { outcome, answers, privilege })
         };
         async move {
-            let broken = |error: JoinError| Examined {
-                outcome: Outcome::without_answers(Reason::InternalError, format!("please report this: {error}")),
-                answers: Transcript::default(),
-                privilege: None,
+            let broken = |error: JoinError| {
+                let outcome = Outcome::without_answers(Reason::InternalError, format!("please report this: {error}"));
+                (whole.3)(&Examined { outcome, answers: Transcript::default(), privilege: None })
             };
             (index, tokio::spawn(task).await.unwrap_or_else(broken))
         }
     });
-    let mut examined: Vec<(usize, Examined)> = futures::stream::iter(asked).buffer_unordered(at_once).collect().await;
+    let mut examined: Vec<(usize, T)> = futures::stream::iter(asked).buffer_unordered(at_once).collect().await;
     examined.sort_by_key(|(index, _)| *index);
     examined.into_iter().map(|(_, examined)| examined).collect()
 }
@@ -477,10 +512,10 @@ fn bare_row(index: usize, host: &Host, address: String, outcome: Outcome) -> Hos
     }
 }
 
-/// Records a host's answers; a warning where that failed.
+/// Records a host's answers; why that failed, where it did.
 fn record(directory: &std::path::Path, row: &HostReport, answers: &Transcript, with: Become) -> Option<String> {
     let written = write_record(&directory.join(file_name(&row.name)), Recorded::new(row, with != Become::No), answers);
-    written.err().map(|error| format!("the answers of `{}` were not recorded: {}", row.name, with_causes(&error)))
+    written.err().map(|error| format!("`{}`: {}", row.name, with_causes(&error)))
 }
 
 /// A host's name as the name of a directory: no separators, never `.` or `..`, never empty.

@@ -99,6 +99,44 @@ fn this_machine_is_scanned_without_ssh_and_the_json_keeps_its_schema() {
 }
 
 #[test]
+fn a_host_that_could_not_be_kept_is_not_scanned_and_the_status_is_no_success() {
+    let directory = temporary();
+    // No file may grow, as on a full disk; the report goes into a pipe.
+    let script = r#"ulimit -f 0; trap '' XFSZ; exec "$0" scan local -q --only ssh.root-login --fail-on never -o json=-"#;
+    let output = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_fleetscan")]).current_dir(&directory).output();
+    let output = output.expect("it runs");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert_eq!((&report["summary"]["hosts"], report["hosts"].as_array().map(Vec::len)), (&Value::from(1), Some(0)));
+    assert_eq!(report["summary"]["statuses"]["scanned"], Value::from(0), "{}", report["summary"]);
+    assert!(stderr(&output).contains("cannot keep the result of `localhost`"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_summary_that_could_not_be_written_is_an_error() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a device that takes nothing");
+    let mut scan = Command::new(env!("CARGO_BIN_EXE_fleetscan"));
+    let output = scan.args(["scan", "local", "-q", "--only", "ssh.root-login", "--fail-on", "never"]).stdout(full).output();
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("could not write the summary to standard output: No space left"), "{}", stderr(&output));
+}
+
+#[test]
+fn recordings_are_their_owners_alone_and_two_scans_do_not_mix() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = temporary();
+    let scan = ["scan", "local", "-q", "--only", "ssh.root-login", "--fail-on", "never", "--record", "record"];
+    assert_ne!(fleetscan(&scan, directory.path()).status.code(), Some(2));
+    let mode = |path: &str| fs::metadata(directory.path().join(path)).expect("recorded").permissions().mode() & 0o777;
+    assert_eq!((mode("record"), mode("record/localhost"), mode("record/localhost/host.json")), (0o700, 0o700, 0o600));
+    let again = fleetscan(&scan, directory.path());
+    assert_eq!(again.status.code(), Some(2));
+    assert!(stderr(&again).contains("recordings cannot be written to `record`"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("it is not empty"), "{}", stderr(&again));
+}
+
+#[test]
 fn a_report_on_standard_output_stands_there_alone() {
     let directory = temporary();
     let output = fleetscan(&["scan", "local", "-o", "json=-"], directory.path());

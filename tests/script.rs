@@ -19,13 +19,16 @@ fn run(shell: &[&str], script: &Script) -> Transcript {
 }
 
 fn run_text(shell: &[&str], script: &Script, text: &str) -> Transcript {
-    let mut child = Command::new(shell[0])
-        .args(&shell[1..])
+    run_with(Command::new(shell[0]).args(&shell[1..]), script, text)
+}
+
+fn run_with(shell: &mut Command, script: &Script, text: &str) -> Transcript {
+    let mut child = shell
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("`{}` must be installed for this test: {error}", shell[0]));
+        .unwrap_or_else(|error| panic!("{shell:?} must be installed for this test: {error}"));
     let mut stdin = child.stdin.take().expect("stdin");
     stdin.write_all(text.as_bytes()).expect("the script is taken");
     drop(stdin);
@@ -51,7 +54,7 @@ fn answers_are_whole_and_exit_statuses_are_kept_in_every_shell() {
     let steps = [
         Step::new("passwd", program(Program::Cat, &["/etc/passwd"])),
         Step::new("missing-file", program(Program::Cat, &["/no such/file's name"])),
-        Step::new("missing-tool", program(Program::RcStatus, &["-a"])),
+        Step::new("missing-tool", program(Program::RcStatus, &["-c"])),
         Step::new("tools", ReadOnlyCommand::fragment(Fragment::Tools, &["cat", "no-such-tool"], Rights::Any).expect("permitted")),
         Step::new(
             "matching",
@@ -122,6 +125,32 @@ fn a_script_cut_off_on_its_way_runs_nothing_in_every_shell() {
                 let output = child.wait_with_output().expect("it ends");
                 assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{shell:?}, {with:?}, after {length} of {whole} bytes");
             }
+        }
+    }
+}
+
+/// What start-up files of a login may have exported by the very names that the script uses for itself.
+#[test]
+fn nothing_of_the_script_comes_into_the_environment_of_a_command_in_any_shell() {
+    let steps = [
+        Step::new("environment", program(Program::Cat, &["/proc/self/environ"])),
+        Step::new("shadow", ReadOnlyCommand::new(Program::Cat, &["/etc/shadow"], Rights::Root).expect("permitted")),
+    ];
+    for with in [Become::No, Become::Sudo { password: true, or_doas: true }] {
+        let script = Script::new(NONCE, &steps, with);
+        for shell in SHELLS {
+            let mut command = Command::new(shell[0]);
+            command.args(&shell[1..]).envs(["N", "W", "F", "O", "R"].map(|name| (name, "exported")));
+            // As bash hands on `set -a`.
+            command.env("SHELLOPTS", "allexport");
+            let transcript = run_with(&mut command, &script, script.text());
+            let environment = transcript.text("environment").expect("an environment");
+            let taken = |entry: &&str| {
+                ["N=", "W=", "F=", "O=", "R=", "V=", "T="].iter().any(|name| entry.starts_with(name))
+                    && !entry.ends_with("=exported")
+            };
+            let inside: Vec<&str> = environment.split('\0').filter(taken).collect();
+            assert!(inside.is_empty() && !environment.contains(NONCE), "{shell:?} {with:?}: {inside:?}");
         }
     }
 }

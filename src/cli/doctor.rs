@@ -38,11 +38,11 @@ impl DoctorArgs {
         let given = Given { password: self.connection.login.names_password(), ..self.connection.privilege.given() };
         let hosts = self.inventory.select_given(given)?;
         let steps = steps(&plan)?;
-        let examined = runtime()?.block_on(async {
+        let findings = runtime()?.block_on(async {
             let options = options(self.connection, &hosts).await?;
-            Ok::<_, Error>(scan::examine(&hosts, &steps, options).await)
+            let asked = steps.clone();
+            Ok::<_, Error>(scan::examine(&hosts, &steps, options, move |examined| line(examined, &asked)).await)
         })?;
-        let findings: Vec<Line> = examined.iter().map(|examined| line(examined, &steps)).collect();
         print(&table(&hosts, &findings))?;
         let well = findings.iter().all(|line| line.stage == "ok");
         Ok(if well { ExitStatus::Clean } else { ExitStatus::Incomplete })

@@ -11,7 +11,7 @@ pub enum ExitStatus {
     Clean,
     /// 1: a check failed, or something is wrong across hosts, whose severity is at or above `--fail-on`.
     Findings,
-    /// 2: the command line, the inventory, a check pack or a path was wrong; nothing was scanned.
+    /// 2: the command line, the inventory, a check pack or a path was wrong, and nothing was scanned; or a report could not be written at the end.
     Usage,
     /// 3: a host was not scanned, or a verdict is unknown that `--fail-on` would count.
     Incomplete,
@@ -32,7 +32,7 @@ impl ExitStatus {
         let findings =
             counts(&totals.failed) || fail_on.is_some_and(|least| across.iter().any(|finding| finding.severity >= least));
         let unscanned = totals.statuses.iter().any(|(status, count)| *status != Status::Scanned && *count > 0);
-        let incomplete = unscanned || counts(&totals.unknown);
+        let incomplete = unscanned || report.interrupted || counts(&totals.unknown);
         match (findings, incomplete) {
             (false, false) => Self::Clean,
             (true, false) => Self::Findings,
@@ -88,6 +88,13 @@ mod tests {
     fn a_host_not_scanned_is_never_clean() {
         let report = report(&[(Status::Scanned, 9), (Status::Unreachable, 1)], &[], &[]);
         assert_eq!(ExitStatus::of(&report, Some(Severity::Critical)), ExitStatus::Incomplete);
+        assert_eq!(ExitStatus::of(&report, None), ExitStatus::Incomplete);
+    }
+
+    #[test]
+    fn a_scan_that_ended_early_is_never_clean() {
+        let mut report = report(&[(Status::Scanned, 9)], &[], &[]);
+        report.interrupted = true;
         assert_eq!(ExitStatus::of(&report, None), ExitStatus::Incomplete);
     }
 

@@ -61,25 +61,25 @@ impl Reports {
             _ if interrupted => ExitStatus::Interrupted,
             status => status,
         };
-        let errors = write_all(report, journal, self.sinks);
+        let mut faults: Vec<String> = write_all(report, journal, self.sinks).iter().map(|error| with_causes(error)).collect();
         if !self.stdout_taken {
             let terminal = Terminal::of_stdout().concluding(format!("exit status {}: {}", status.code(), status.meaning()));
             let mut out = io::BufWriter::new(io::stdout().lock());
-            let written = write_terminal(report, journal, &terminal, &mut out)
-                .map_err(|error| Error::because("the summary was not written", error));
-            let flushed = out.flush();
-            match (written, flushed) {
+            let written = write_terminal(report, journal, &terminal, &mut out);
+            let fault = match (written, out.flush()) {
                 // Whoever reads has had enough: `fleetscan scan .. | head`.
-                (_, Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
-                (Err(error), _) => return Err(error),
-                (Ok(()), _) => {}
-            }
+                (_, Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => None,
+                (Err(error), _) => Some(with_causes(&error)),
+                (Ok(()), Err(error)) => Some(error.to_string()),
+                (Ok(()), Ok(())) => None,
+            };
+            faults.extend(fault.map(|fault| format!("could not write the summary to standard output: {fault}")));
         }
-        match errors.split_first() {
+        match faults.split_last() {
             None => Ok(status),
-            Some((first, _)) => {
-                errors.iter().for_each(|error| warn(&with_causes(error)));
-                Err(Error::new(format!("{first}; the scan itself ended with status {}", status.code())))
+            Some((last, others)) => {
+                others.iter().for_each(|fault| warn(fault));
+                Err(Error::new(format!("{last}; the scan itself ended with status {}", status.code())))
             }
         }
     }

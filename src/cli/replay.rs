@@ -36,6 +36,7 @@ impl ReplayArgs {
         // As the scan had them; two recordings put together by hand may claim one place.
         hosts.sort_by(|(a, _), (b, _)| (a.position, &a.name).cmp(&(b.position, &b.name)));
         let started = hosts.iter().map(|(host, _)| host.scanned_at.clone()).min().unwrap_or_else(scan::now);
+        let finished = hosts.iter().filter_map(|(host, _)| host.ended()).max();
         let mut report = FleetReport::new(checks.infos(), started);
         report.rules = scan::rules(&checks);
         for (index, (host, answers)) in hosts.into_iter().enumerate() {
@@ -47,7 +48,7 @@ impl ReplayArgs {
             journal.append(&row).map_err(|error| Error::because("the journal takes no more", error))?;
             report.add(&row);
         }
-        report.finished = scan::now();
+        report.finished = finished.unwrap_or_else(scan::now);
         reports.write(&report, &journal, false)
     }
 }

@@ -18,7 +18,7 @@ use crate::check::CheckSet;
 use crate::inventory::Given;
 use crate::journal::Journal;
 use crate::model::{Connection, Host, ScanEvent};
-use crate::probe::OutputLimits;
+use crate::probe::{OutputLimits, prepare_records};
 use crate::report::Progress;
 use crate::scan::{self, Cancel, Options, Scanned};
 use crate::ssh::{Credentials, Engine, HostKeys};
@@ -108,8 +108,10 @@ pub(super) async fn sweep(
 ) -> Result<ExitStatus, Error> {
     let plan = plan_of(&checks)?;
     if let Some(directory) = &args.record {
-        std::fs::create_dir_all(directory)
-            .map_err(|error| Error::because(format!("recordings cannot be written to `{}`", directory.display()), error))?;
+        prepare_records(directory).map_err(|error| {
+            Error::because(format!("recordings cannot be written to `{}`", directory.display()), error)
+                .hint("`--record` takes a new directory, or an empty one")
+        })?;
     }
     let mut journal = Journal::new().map_err(|error| Error::because("no place for the journal", error))?;
     let mut progress = if args.quiet { Progress::nothing() } else { Progress::on_stderr() };

@@ -9,7 +9,7 @@ use super::error::Error;
 use super::plan::digest_of;
 use super::{ExitStatus, print};
 use crate::command::{Arguments, Become, RootCommand};
-use crate::probe::{doas_rule, root_commands, sudo_rule, without_rule};
+use crate::probe::{doas_rule, doas_word, root_commands, sudo_rule, without_rule};
 
 /// Print the rules of sudo (or doas) that the checks need: exact commands, no wildcards, nothing that can write or start another program.
 #[derive(Debug, Args)]
@@ -48,7 +48,8 @@ impl SudoersArgs {
              # That is the script of `fleetscan plan -b` for the same checks.\n\
              # Belongs in {file}; `{check}` checks it.\n\
              # A program stands there under each path that distributions give it; where a path does not exist, its rule permits nothing.\n\
-             # Whoever may run these can change nothing, and read what they print: password hashes, the environment of containers.\n",
+             # Whoever may run these can change nothing but which modules the kernel has loaded, and read what they print: password hashes, the environment\n\
+             # of containers.\n",
             env!("CARGO_PKG_VERSION"),
         );
         let none: Vec<String> = without_rule(&plan).iter().map(ToString::to_string).collect();
@@ -112,8 +113,8 @@ fn as_doas(commands: &[RootCommand], user: &str, text: &mut String) {
         );
     }
     let user = match user.strip_prefix('%') {
-        Some(group) => format!(":{group}"),
-        None => user.to_owned(),
+        Some(group) => doas_word(&format!(":{group}")),
+        None => doas_word(user),
     };
     text.push('\n');
     for rule in commands.iter().flat_map(doas_rule) {
@@ -127,6 +128,10 @@ fn escaped(name: &str) -> String {
         Some(group) => ("%", group),
         None => ("", name),
     };
+    // Unquoted, a name in capitals is that of an alias where sudoers has one.
+    if sign.is_empty() && name.starts_with(|first: char| first.is_ascii_uppercase()) && name.chars().all(in_alias) {
+        return format!("\"{name}\"");
+    }
     let mut text = sign.to_owned();
     for letter in name.chars() {
         if !letter.is_alphanumeric() && !"-_.$".contains(letter) {
@@ -135,6 +140,10 @@ fn escaped(name: &str) -> String {
         text.push(letter);
     }
     text
+}
+
+fn in_alias(letter: char) -> bool {
+    letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_'
 }
 
 /// Names of people, not words of the file: `ALL` would give the rules to everyone.
@@ -156,7 +165,9 @@ mod tests {
 
     #[test]
     fn a_name_is_a_name_and_never_a_rule() {
-        for (name, expected) in [("auditor", "auditor"), ("%audit team", r"%audit\ team"), (r"CORP\audit", r"CORP\\audit")] {
+        for (name, expected) in
+            [("auditor", "auditor"), ("%audit team", r"%audit\ team"), (r"CORP\audit", r"CORP\\audit"), ("ADMINS", "\"ADMINS\"")]
+        {
             assert_eq!(escaped(&who(name).expect("a name")), expected);
         }
         for wrong in ["", "%", "ALL", "%ALL", "-u", "+netgroup", "a,b", "a ALL=(ALL) ALL", "a\nb", "#0"] {

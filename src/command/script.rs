@@ -99,6 +99,10 @@ pub struct Script {
     with: Become,
 }
 
+/// What comes first: without options that some shells take from the environment (SHELLOPTS), which would export everything, functions too, or change what
+/// follows.
+const OPTIONS: &str = "set +aefuvx\n";
+
 /// What both shells know, the login's and root's. No `'` in it: it stands between two. `@NONCE@` is replaced.
 ///
 /// Frames: `\n@NONCE B ID` on both streams before a step, `\n@NONCE E ID EXIT STATE` on both after it, `\n@NONCE Z` on both at the end; `\n@NONCE P ask`
@@ -106,8 +110,11 @@ pub struct Script {
 /// where it went on or stopped without. The nonce is random, comes over the encrypted channel and is in no argument, no environment and no file, so nothing
 /// that a command prints can contain it. For the same reason only commands of the shell itself handle it: printf is a program in some.
 ///
+/// What a login exports by one of our names would stay exported with our value: such names are unset first.
+///
 /// V is what stands before a command to make it root's, empty where there is nothing of the kind; W the password, empty where none is needed.
-const SHARED: &str = r#"N=@NONCE@
+const SHARED: &str = r#"unset N W V T
+N=@NONCE@
 LC_ALL=C LANG=C LANGUAGE=C TZ=UTC0
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin:/opt/bin
 export LC_ALL LANG LANGUAGE TZ PATH
@@ -218,6 +225,7 @@ printf) H=1; say() { printf '%s\n' "$1"; } ;;
 esac
 # whole: the script for root's shell.
 whole() {
+say 'set +aefuvx'
 say "$F"
 say 'root() {
 [ "$U" = 0 ] || exit 85'
@@ -288,7 +296,7 @@ case $o in
 *rejected|*'ncorrect password'*) o=rejected ;;
 *'uid=0('*)
 mark P "${o##*[!a-z]}"
-{ say "$W"; say ''; whole; } 2>/dev/null | sudo -k -S -p '' -- /bin/sh -c 'read -r x; exec /bin/sh -s'
+{ say "$W"; say ''; whole; } 2>/dev/null | sudo -k -S -p '' -- /bin/sh -c 'unset x; read -r x; exec /bin/sh -s'
 ended $? && return
 return 1 ;;
 *fleetscan-accepted*|*'is not allowed to execute'*|*'is not in the sudoers'*|*' may not run sudo'*)
@@ -354,7 +362,7 @@ impl Script {
         // The main part is one function, so that a script cut off on its way never runs in part.
         let text = if with == Become::No {
             let all = asked(&mut steps.iter(), quote);
-            format!("main() {{\n{shared}{all}mark Z end\n}}\nmain </dev/null; exit 0\n")
+            format!("{OPTIONS}main() {{\n{shared}{all}mark Z end\n}}\nmain </dev/null; exit 0\n")
         } else {
             // Fragments last: one that cannot be ended is the end of all that follow.
             let fragment = |step: &&Step| step.command.kind() != "program";
@@ -370,7 +378,7 @@ impl Script {
             let rise = RISE.replace("@PROGRAMS@", with.programs()).replace("@PASSWORD@", password).replace("@ROOT@", root);
             let streams = if with.asks_for_password() { "3<&0 </dev/null" } else { "</dev/null" };
             format!(
-                "F='\n{shared}'\nO='\n{others}'\nR='\n{rooted}'\nmain() {{\neval \"$F\"\n{rise}{own}rise\nmark Z end\n}}\n\
+                "{OPTIONS}unset F O R\nF='\n{shared}'\nO='\n{others}'\nR='\n{rooted}'\nmain() {{\neval \"$F\"\n{rise}{own}rise\nmark Z end\n}}\n\
                  main {streams}; exit 0\n"
             )
         };

@@ -45,8 +45,8 @@ mod texts;
 mod updates;
 
 pub use plan::{Plan, UnknownFact, plan, resolve};
-pub use record::{RecordError, Recorded, RecordedStep, read_record, read_record_with, write_record};
-pub use rules::{doas_rule, root_commands, sudo_rule, sudo_rules, without_rule};
+pub use record::{RecordError, Recorded, RecordedStep, prepare_records, read_record, read_record_with, write_record};
+pub use rules::{doas_rule, doas_word, root_commands, sudo_rule, sudo_rules, without_rule};
 pub use script::{Answer, FrameReader, OutputLimits, State, Transcript, replayed};
 
 /// What a probe says of a fact it owns.

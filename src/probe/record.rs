@@ -4,8 +4,9 @@
 //! that a recording can be read, compared and edited with any tool. Secrets were taken out before.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,13 @@ impl Recorded {
         }
     }
 
+    /// When the scan of the host ended, RFC 3339 in UTC, to the millisecond; `None` where its times make no sense.
+    pub fn ended(&self) -> Option<String> {
+        let began: jiff::Timestamp = self.scanned_at.parse().ok()?;
+        let lasted = std::time::Duration::from_millis(self.duration_ms);
+        began.checked_add(lasted).ok().map(|ended| format!("{ended:.3}"))
+    }
+
     /// The row of the host, before its answers are judged again.
     pub fn row(&self) -> HostReport {
         HostReport {
@@ -141,17 +149,39 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> RecordError {
     move |source| RecordError::Io { path, source }
 }
 
-/// Writes the answers of a host into a directory, which is made.
+/// Makes sure that recordings can be written into a directory: it is made where it is missing, and must be empty, for answers of two scans in one place would be
+/// taken for those of one.
+///
+/// # Errors
+/// What the system says, or that there is something in it.
+pub fn prepare_records(directory: &Path) -> io::Result<()> {
+    private_directory(directory)?;
+    match fs::read_dir(directory)?.next() {
+        None => Ok(()),
+        Some(_) => Err(io::Error::new(io::ErrorKind::DirectoryNotEmpty, "it is not empty, and two scans must not mix")),
+    }
+}
+
+/// For its owner alone, where it is made: answers are what only root may read on the host.
+fn private_directory(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(bytes)).map_err(io_error(path))
+}
+
+/// Writes the answers of a host into a directory, which is made. The owner alone can read them.
 ///
 /// # Errors
 /// [`RecordError::Io`] with the path that could not be written.
 pub fn write_record(directory: &Path, mut host: Recorded, answers: &Transcript) -> Result<(), RecordError> {
-    fs::create_dir_all(directory).map_err(io_error(directory))?;
+    private_directory(directory).map_err(io_error(directory))?;
     for (id, answer) in answers.iter() {
         for (ending, bytes) in [("stdout", &answer.stdout), ("stderr", &answer.stderr)] {
             if !bytes.is_empty() {
-                let path = directory.join(format!("{id}.{ending}"));
-                fs::write(&path, bytes).map_err(io_error(&path))?;
+                write_private(&directory.join(format!("{id}.{ending}")), bytes)?;
             }
         }
         let step = RecordedStep {
@@ -166,7 +196,7 @@ pub fn write_record(directory: &Path, mut host: Recorded, answers: &Transcript) 
     let path = directory.join("host.json");
     let mut json = serde_json::to_vec_pretty(&host).map_err(|source| RecordError::Json { path: path.clone(), source })?;
     json.push(b'\n');
-    fs::write(&path, json).map_err(io_error(&path))
+    write_private(&path, &json)
 }
 
 /// Reads what [`write_record`] wrote.
@@ -240,6 +270,15 @@ mod tests {
             duration_ms: 12,
             findings: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_recording_ended_when_the_host_did_whenever_it_is_replayed() {
+        let mut host = Recorded::new(&row(), true);
+        (host.scanned_at, host.duration_ms) = ("2026-01-02T03:04:05.250Z".to_owned(), 1_750);
+        assert_eq!(host.ended().as_deref(), Some("2026-01-02T03:04:07.000Z"));
+        host.scanned_at = "yesterday".to_owned();
+        assert_eq!(host.ended(), None);
     }
 
     #[test]

@@ -104,7 +104,8 @@ fn joined(words: &[String]) -> Option<String> {
 }
 
 /// A word in quotes where doas.conf(5) would take it apart otherwise.
-fn doas_word(word: &str) -> String {
+/// A word as doas.conf(5) wants it.
+pub fn doas_word(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@%+,".contains(letter);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -8,7 +8,7 @@ use crate::model::{FactRef, Value, Why};
 
 pub(super) const PROBE: Probe = Probe { name: "services", facts: FACTS, needs, steps, parse, redact: no_secrets };
 
-const SOURCE: &str = "systemctl show; rc-status -a; ls -1 /etc/init.d /etc/rc2.d ...; cat /proc/PID/comm";
+const SOURCE: &str = "systemctl show; ls -1 /run/openrc/started /etc/runlevels/default ...; rc-status -c; ls -1 /etc/init.d /etc/rc2.d ...; cat /proc/PID/comm";
 
 const FACTS: &[FactSpec] = &[
     FactSpec {
@@ -34,7 +34,7 @@ const FACTS: &[FactSpec] = &[
         key: None,
         kind: Kind::List(&Kind::Text),
         unit: None,
-        source: "systemctl list-units --state=failed; rc-status -a",
+        source: "systemctl list-units --state=failed; rc-status -c",
         rights: Rights::Any,
         summary: "Units that have failed.",
     },
@@ -60,6 +60,9 @@ const UNIT_DIRECTORIES: &[&str] = &[
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 ];
+
+/// What OpenRC has started, and what it starts. Read as files: `rc-status` writes its cache of dependencies anew, when root asks it for anything but what crashed.
+const OPENRC: [&str; 4] = ["/run/openrc/started", "/etc/runlevels/sysinit", "/etc/runlevels/boot", "/etc/runlevels/default"];
 
 const RUNLEVELS: &[&str] = &["/etc/rc2.d", "/etc/rc3.d", "/etc/rc4.d", "/etc/rc5.d"];
 
@@ -179,7 +182,8 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
         );
     }
     if wanted.wants_any(&["service", "service_failed"]) {
-        ask("rc-status", any(Program::RcStatus, &["-a"]));
+        ask("openrc-crashed", any(Program::RcStatus, &["-c"]));
+        ask("openrc-services", any(Program::Ls, &["-1"].into_iter().chain(OPENRC).collect::<Vec<_>>()));
     }
     if wanted.wants("service") {
         let words: Vec<&str> = ["-1", "/etc/init.d"].into_iter().chain(RUNLEVELS.iter().copied()).collect();
@@ -193,7 +197,7 @@ fn steps(wanted: &Wanted) -> Vec<Step> {
 
 fn parse(input: &Input<'_>, output: &mut Output) {
     let shown = input.answers.text("units").map(|text| shown_units(&text));
-    let openrc = input.answers.text("rc-status").map(|text| openrc_services(&text));
+    let openrc = openrc(input);
     let processes = process_names(input);
     for key in input.wanted.keys("service") {
         let value = match (unit(key), &shown) {
@@ -306,27 +310,33 @@ struct Started {
     enabled: bool,
 }
 
-/// `rc-status -a`: services below the runlevels they belong to.
-fn openrc_services(text: &str) -> BTreeMap<String, Started> {
-    let mut services: BTreeMap<String, Started> = BTreeMap::new();
-    let mut at_start = false;
-    for line in text.lines() {
-        if let Some(runlevel) = line.strip_prefix("Runlevel:") {
-            at_start = matches!(runlevel.trim(), "sysinit" | "boot" | "default");
-        } else if line.starts_with("Dynamic Runlevel:") {
-            at_start = false;
-        } else if let Some((name, state)) = line.split_once('[') {
-            let Some(name) = name.split_ascii_whitespace().next() else { continue };
-            let active = match state.trim_start() {
-                state if state.starts_with("started") => "active",
-                state if state.starts_with("crashed") => "failed",
-                _ => "inactive",
-            };
-            let known = services.entry(name.to_owned()).or_insert(Started { active, enabled: false });
-            known.enabled |= at_start;
-        }
+/// The services that OpenRC has started or starts, by name.
+fn openrc(input: &Input<'_>) -> Result<BTreeMap<String, Started>, Why> {
+    let crashed = input.answers.answer("openrc-crashed")?;
+    // Exit status 1: none.
+    if !matches!(crashed.exit, 0 | 1) || !crashed.stderr.is_empty() {
+        return Err(Why::CouldNotBeParsed(format!("`{}`: {}", crashed.command, crashed.complaint())));
     }
-    services
+    let services = input.answers.text_lenient("openrc-services")?;
+    let services = openrc_services(&services, &crashed.text());
+    services.ok_or_else(|| Why::ProbeFailed("OpenRC is there and has started nothing".to_owned()))
+}
+
+/// What `ls -1` says of the directories of [`OPENRC`], and `rc-status -c`; `None` where OpenRC has started nothing, so that it does not run.
+fn openrc_services(text: &str, crashed: &str) -> Option<BTreeMap<String, Started>> {
+    let [started, runlevels @ ..] = OPENRC;
+    let mut services: BTreeMap<String, Started> = BTreeMap::new();
+    for name in listed(text, started) {
+        let active = if crashed.lines().any(|line| line.trim() == name) { "failed" } else { "active" };
+        services.insert(name.to_owned(), Started { active, enabled: false });
+    }
+    if services.is_empty() {
+        return None;
+    }
+    for name in runlevels.into_iter().flat_map(|runlevel| listed(text, runlevel)) {
+        services.entry(name.to_owned()).or_insert(Started { active: "inactive", enabled: true }).enabled = true;
+    }
+    Some(services)
 }
 
 fn openrc_service(unit: &str, services: &BTreeMap<String, Started>, input: &Input<'_>) -> Value {
@@ -465,18 +475,15 @@ mod tests {
             &[
                 ("init", answered("systemd\n")),
                 ("units", answered_with("", "Failed to connect to bus: Connection refused\n", 1)),
-                ("rc-status", not_run(State::Missing)),
+                ("openrc-crashed", not_run(State::Missing)),
                 ("process-names", answered("systemd\n")),
             ],
         );
         assert!(matches!(facts.keyed("service", "cups"), Err(Why::ProbeFailed(_))));
     }
 
-    const OPENRC: &str = "Runlevel: sysinit\n devfs                                                             [  started  ]\n\
-        Runlevel: default\n crond                                                             [  started 00:12:33 (0) ]\n cupsd [  crashed  ]\n\
-        Runlevel: nonetwork\n local                                                             [  started  ]\n\
-        Dynamic Runlevel: needed/wanted\n rpcbind                                                           [  started  ]\n\
-        Dynamic Runlevel: manual\n";
+    const OPENRC: &str = "/etc/runlevels/boot:\nsyslog\n\n/etc/runlevels/default:\ncrond\ncupsd\nsnmpd\n\n/run/openrc/started:\ncrond\ncupsd\n\
+        local\nrpcbind\nsyslog\n";
 
     #[test]
     fn openrc_tells_what_starts_and_what_runs() {
@@ -486,6 +493,7 @@ mod tests {
                 "service[\"rpcbind\"]",
                 "service[\"local\"]",
                 "service[\"snmpd\"]",
+                "service[\"sshd\"]",
                 "service[\"smbd\"]",
                 "service[\"cups.socket\"]",
                 "service_failed",
@@ -493,15 +501,20 @@ mod tests {
             &[
                 ("init", answered("init\n")),
                 ("units", not_run(State::Missing)),
-                ("rc-status", answered(OPENRC)),
-                ("init-scripts", answered_with("/etc/init.d:\ncrond\nsnmpd\n", "ls: /etc/rc2.d: No such file or directory\n", 1)),
+                ("openrc-crashed", answered("cupsd\n")),
+                ("openrc-services", answered_with(OPENRC, "ls: /etc/runlevels/sysinit: No such file or directory\n", 1)),
+                (
+                    "init-scripts",
+                    answered_with("/etc/init.d:\ncrond\nsnmpd\nsshd\n", "ls: /etc/rc2.d: No such file or directory\n", 1),
+                ),
                 ("process-names", answered("init\n")),
             ],
         );
         assert_eq!(facts.keyed("service", "crond").map(states), Ok(["loaded", "active", "enabled"]));
         assert_eq!(facts.keyed("service", "rpcbind").map(states), Ok(["loaded", "active", "disabled"]));
         assert_eq!(facts.keyed("service", "local").map(states), Ok(["loaded", "active", "disabled"]));
-        assert_eq!(facts.keyed("service", "snmpd").map(states), Ok(["loaded", "inactive", "disabled"]));
+        assert_eq!(facts.keyed("service", "snmpd").map(states), Ok(["loaded", "inactive", "enabled"]));
+        assert_eq!(facts.keyed("service", "sshd").map(states), Ok(["loaded", "inactive", "disabled"]));
         assert_eq!(facts.keyed("service", "smbd").map(states), Ok(["not-found", "inactive", ""]));
         assert_eq!(facts.keyed("service", "cups.socket").map(states), Ok(["not-found", "inactive", ""]));
         assert_eq!(facts.value("service_failed"), Ok(&Value::list(["cupsd"])));
@@ -520,7 +533,7 @@ mod tests {
         let answers = [
             ("init", answered("sshd\n")),
             ("units", not_booted()),
-            ("rc-status", not_run(State::Missing)),
+            ("openrc-crashed", not_run(State::Missing)),
             ("process-names", answered("sshd\nsleep\nsshd\n")),
         ];
         let facts = facts_of(&names, &answers);
@@ -539,7 +552,7 @@ mod tests {
             &[
                 ("init", answered("init\n")),
                 ("units", not_booted()),
-                ("rc-status", not_run(State::Missing)),
+                ("openrc-crashed", not_run(State::Missing)),
                 ("init-scripts", answered_with("/etc/init.d:\nsnmpd\nssh\n\n/etc/rc2.d:\nK01snmpd\nS02ssh\n", "", 2)),
                 ("process-names", answered("init\n")),
             ],
@@ -555,7 +568,7 @@ mod tests {
             &[
                 ("init", answered_with("", "cat: /proc/1/comm: No such file or directory\n", 1)),
                 ("units", not_booted()),
-                ("rc-status", not_run(State::Missing)),
+                ("openrc-crashed", not_run(State::Missing)),
                 ("process-names", answered("sh\n")),
             ],
         );
@@ -609,10 +622,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_makes_the_parsers_panic(text in "((Runlevel: default|Id=|LoadState=|/etc/init.d:|\\PC{0,20})\n{0,2}){0,40}", name in "\\PC{0,20}") {
+        fn no_answer_makes_the_parsers_panic(text in "((/run/openrc/started:|/etc/runlevels/boot:|Id=|LoadState=|/etc/init.d:|\\PC{0,20})\n{0,2}){0,40}", name in "\\PC{0,20}") {
             let _ = unit(&name);
             let _ = shown_units(&text);
-            let _ = openrc_services(&text);
+            let _ = openrc_services(&text, &name);
             let _ = unit_file(&text, &name);
             let _ = listed(&text, &name).count();
         }

@@ -146,7 +146,8 @@ fn cell(text: &str) -> String {
             out.push('\'');
         }
         out.push(character);
-        starts_cell = character == ';' || character == '\t';
+        // A quotation mark behind a separator only opens the cell.
+        starts_cell = matches!(character, ';' | '\t') || starts_cell && character == '"';
     }
     cut(out)
 }
@@ -246,6 +247,9 @@ mod tests {
             ("\t=1", "'\t'=1"),
             ("\0", "'\0"),
             ("a;=1", "a;'=1"),
+            ("a;\"=1", "a;\"'=1"),
+            ("\"\"=1", "\"\"'=1"),
+            ("a; -w /etc", "a; -w /etc"),
             ("a=1; b", "a=1; b"),
             ("", ""),
         ];

@@ -11,6 +11,8 @@ use crate::{PASSWORD, array, text};
 
 /// A login of `roles/passwords.sh`: what the host is called here, what the inventory says beside its address, how it must come out and what must be said.
 const LOGINS: &[(&str, &str, &str, &str)] = &[
+    // Root may write wherever a probe would.
+    ("root", "ansible_user=root ansible_ssh_private_key_file=KEY", "complete", ""),
     ("password", "ansible_user=auditor", "complete", ""),
     (
         "question",

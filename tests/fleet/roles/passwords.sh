@@ -22,3 +22,9 @@ su -s /bin/sh coded -c 'google-authenticator --time-based --disallow-reuse --for
 sed -i '1i auth [success=1 default=ignore] pam_succeed_if.so quiet user != coded\nauth required pam_google_authenticator.so' /etc/pam.d/sshd
 # Touched, so that it and the directories above it are in the container's own layer before the first login fails.
 touch /var/log/btmp
+# OpenRC as it is after start, but for its cache of dependencies.
+login root
+mkdir -p /run/openrc/started
+echo default > /run/openrc/softlevel
+ln -sf /etc/init.d/ssh /run/openrc/started/ssh
+ln -sf /etc/init.d/ssh /etc/runlevels/default/ssh
