@@ -54,7 +54,8 @@ pub enum Program {
     Date,
     /// `df -Pk PATH...` and `df -Pi PATH...`.
     Df,
-    /// `docker` with the subcommands that only read, always against the local socket.
+    /// `docker` with the subcommands that only read, always against the local socket. `info` starts the client's plugins that are installed for the whole host
+    /// (`/usr/libexec/docker/cli-plugins` and the like), each to say what it is.
     Docker,
     /// `dpkg-query -W -f=FORMAT`.
     DpkgQuery,

@@ -1,6 +1,7 @@
 //! The probe script in the shells that hosts really have.
 
-use std::io::Write;
+use std::fs;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -129,6 +130,40 @@ fn a_script_cut_off_on_its_way_runs_nothing_in_every_shell() {
     }
 }
 
+#[test]
+fn a_fragment_that_hangs_prints_into_no_later_answer_where_timeout_ends_its_shell_only() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pipe = directory.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let hang =
+        ReadOnlyCommand::fragment(Fragment::ReadMatching, &[pipe.to_str().expect("plain")], Rights::Any).expect("permitted");
+    let steps = [Step::new("hang", hang).within(Duration::from_secs(1)), Step::new("after", program(Program::Id, &["-u"]))];
+    let script = Script::new(NONCE, &steps, Become::No);
+    for text in [script.text().replace("timeout -", "busybox timeout -"), script.text().replace("timeout -", "no-such-timeout -")]
+    {
+        let mut child = Command::new("busybox")
+            .args(["ash", "-s"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("busybox runs");
+        child.stdin.take().expect("stdin").write_all(text.as_bytes()).expect("the script is taken");
+        let (mut stdout, mut reader) = (child.stdout.take().expect("stdout"), FrameReader::new(&script, OutputLimits::default()));
+        assert!(child.wait().expect("it ends").success());
+        // What it left behind prints now, when the script has ended. It would have, were the next step being asked.
+        fs::write(&pipe, "late\n").expect("somebody reads the pipe");
+        let mut said = Vec::new();
+        stdout.read_to_end(&mut said).expect("read");
+        assert!(reader.feed(Stream::Stdout, &said));
+        assert!(String::from_utf8_lossy(&said).contains("late"), "nothing was left behind");
+        let transcript = reader.finish();
+        assert!(!transcript.is_complete() && transcript.text("after").is_err(), "{}", String::from_utf8_lossy(&said));
+    }
+    // With that of coreutils nothing is left, and the next one is asked.
+    assert!(run(SHELLS[0], &script).text("after").is_ok());
+}
+
 /// What start-up files of a login may have exported by the very names that the script uses for itself.
 #[test]
 fn nothing_of_the_script_comes_into_the_environment_of_a_command_in_any_shell() {
@@ -145,6 +180,7 @@ fn nothing_of_the_script_comes_into_the_environment_of_a_command_in_any_shell() 
             command.env("SHELLOPTS", "allexport");
             let transcript = run_with(&mut command, &script, script.text());
             let environment = transcript.text("environment").expect("an environment");
+            assert!(environment.contains("DOCKER_CONFIG=/nonexistent"), "docker would run what lies in the home of the login");
             let taken = |entry: &&str| {
                 ["N=", "W=", "F=", "O=", "R=", "V=", "T="].iter().any(|name| entry.starts_with(name))
                     && !entry.ends_with("=exported")

@@ -110,6 +110,8 @@ const OPTIONS: &str = "set +aefuvx\n";
 /// where it went on or stopped without. The nonce is random, comes over the encrypted channel and is in no argument, no environment and no file, so nothing
 /// that a command prints can contain it. For the same reason only commands of the shell itself handle it: printf is a program in some.
 ///
+/// `docker info` asks each plugin of the client what it is: those of the login's home, which anybody may have put there, are out of its sight.
+///
 /// What a login exports by one of our names would stay exported with our value: such names are unset first.
 ///
 /// V is what stands before a command to make it root's, empty where there is nothing of the kind; W the password, empty where none is needed.
@@ -117,8 +119,9 @@ const SHARED: &str = r#"unset N W V T
 N=@NONCE@
 LC_ALL=C LANG=C LANGUAGE=C TZ=UTC0
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin:/opt/bin
-export LC_ALL LANG LANGUAGE TZ PATH
-unset ENV BASH_ENV CDPATH GREP_OPTIONS GREP_COLORS POSIXLY_CORRECT DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG DOCKER_API_VERSION DOCKER_TLS_VERIFY IFS ROOT
+DOCKER_CONFIG=/nonexistent
+export LC_ALL LANG LANGUAGE TZ PATH DOCKER_CONFIG
+unset ENV BASH_ENV CDPATH GREP_OPTIONS GREP_COLORS POSIXLY_CORRECT DOCKER_HOST DOCKER_CONTEXT DOCKER_API_VERSION DOCKER_TLS_VERIFY IFS ROOT
 umask 077
 cd /
 U=$(id -u 2>/dev/null) || U=
@@ -127,6 +130,9 @@ V= W= D=
 T=
 timeout -k 2 5 true >/dev/null 2>&1 </dev/null && T="timeout -k 2"
 [ -n "$T" ] || { timeout -t 5 true >/dev/null 2>&1 </dev/null && T="timeout -t"; }
+# That of coreutils ends all that a fragment started; others end its shell only.
+G=
+case $(timeout --version 2>/dev/null </dev/null) in *coreutils*) G=1 ;; esac
 mark() {
 echo "
 @$N $*"
@@ -200,8 +206,8 @@ mark E "$i" "$c" done
 return
 fi
 mark E "$i" "$c" timed_out
-# What could not be ended might still print into a later answer: stop asking. Of a fragment, nobody knows what it left behind as root.
-if [ "$X" = stuck ] || [ "$v" = rooted ] || { [ -n "$p" ] && kill -0 "$p" 2>/dev/null; }; then
+# What could not be ended might still print into a later answer: stop asking. Of a fragment, nobody knows what it left behind as root, or without coreutils.
+if [ "$X" = stuck ] || { [ -z "$G" ] && [ "$k" != program ]; } || [ "$v" = rooted ] || { [ -n "$p" ] && kill -0 "$p" 2>/dev/null; }; then
 mark Z stuck
 exit 0
 fi
