@@ -68,10 +68,7 @@ pub struct Options {
 impl Options {
     /// By what the login of a host may become root.
     pub fn become_of(&self, host: &Host) -> Become {
-        if !host.become_root.unwrap_or(self.become_root) {
-            return Become::No;
-        }
-        Become::by(host.become_method.or(self.become_method), self.become_password_of(host).is_some())
+        Become::of(host, self.become_root, self.become_method, self.become_password_of(host).is_some())
     }
 
     /// The password that sudo may be given on a host. That of the login is another one, even where it is the same.

@@ -14,7 +14,7 @@ use super::login::LoginArgs;
 use super::scan::{forks, runtime};
 use super::ssh::{SshArgs, needs};
 use super::{ExitStatus, print};
-use crate::model::{Connection, Failure, Host, KeyTrust, Reason, escape};
+use crate::model::{Connection, Failure, Host, KeyTrust, Reason, are_several, escape};
 use crate::ssh::{
     Credentials, Engine, HostKeySurvey, Resolver, SurveyedKey, Target, prepare_collection, survey_host_keys, write_collection,
 };
@@ -169,7 +169,7 @@ fn shared(names: &[String], answers: &[Answer]) -> BTreeMap<String, Vec<String>>
             keys.entry(format!("{} {}", key.algorithm, key.fingerprint)).or_default().push((&survey.machine, name));
         }
     }
-    keys.retain(|_, hosts| hosts.iter().any(|(machine, _)| Some(machine) != hosts.first().map(|(first, _)| first)));
+    keys.retain(|_, hosts| are_several(hosts.iter().map(|(machine, _)| *machine)));
     keys.into_iter().map(|(key, hosts)| (key, hosts.into_iter().map(|(_, name)| name.to_owned()).collect())).collect()
 }
 

@@ -65,11 +65,7 @@ impl BecomeArgs {
 
     /// By what a host's login may become root in a scan with these arguments.
     pub(super) fn of(&self, host: &Host) -> Become {
-        if !host.become_root.unwrap_or(self.become_root) {
-            return Become::No;
-        }
-        let with_password = host.become_password.is_some() || self.names_password();
-        Become::by(host.become_method.or(self.method()), with_password)
+        Become::of(host, self.become_root, self.method(), host.become_password.is_some() || self.names_password())
     }
 
     /// The password of sudo, if any host may need it and the arguments name one; a person is asked here.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{ReadOnlyCommand, Rights, quote};
-use crate::model::{BecomeMethod, Secret};
+use crate::model::{BecomeMethod, Host, Secret};
 
 /// One question of the script: a command, its name and how long it may take on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,14 @@ impl Become {
             None => Self::Sudo { password, or_doas: true },
             Some(BecomeMethod::Sudo) => Self::Sudo { password, or_doas: false },
             Some(BecomeMethod::Doas) => Self::Doas,
+        }
+    }
+
+    /// By what the login of a host may become root. What the inventory says of the host counts before what is said for all hosts.
+    pub fn of(host: &Host, become_root: bool, method: Option<BecomeMethod>, password: bool) -> Self {
+        match host.become_root.unwrap_or(become_root) {
+            true => Self::by(host.become_method.or(method), password),
+            false => Self::No,
         }
     }
 
@@ -489,8 +497,8 @@ pub struct Exchange<'a> {
 struct Heard {
     /// The end of it, as far as it may be the beginning of a mark.
     tail: Vec<u8>,
-    /// Whether the password was sent, and nothing was heard of it since.
-    on_trial: bool,
+    /// With which turn the password was sent, as long as nothing was heard of it since; every turn is 0 where no other host waits for this one.
+    on_trial: Option<u64>,
 }
 
 impl<'a> Exchange<'a> {
@@ -540,20 +548,18 @@ impl<'a> Exchange<'a> {
     /// Nothing is sent before it asks: what comes early would be taken for a part of the script by a shell that reads ahead.
     pub fn reply(&self) -> Reply {
         let password = self.conversation.password.map(Secret::reveal).unwrap_or_default();
-        let password = match self.conversation.trial.map_or(Turn::Go, Trial::enter) {
-            Turn::Go => password,
+        let (password, turn) = match self.conversation.trial.map_or(Turn::Go(0), Trial::enter) {
+            Turn::Go(turn) => (password, turn),
             Turn::Wait => return Reply::Wait,
-            Turn::Never => "",
+            Turn::Never => ("", 0),
         };
-        lock(&self.state).on_trial = !password.is_empty();
+        lock(&self.state).on_trial = Some(turn).filter(|_| !password.is_empty());
         Reply::Say(format!("{password}\n{password}\n").into_bytes())
     }
 
     fn settle(&self, state: &mut Heard, accepted: Option<bool>) {
-        if std::mem::take(&mut state.on_trial)
-            && let Some(trial) = self.conversation.trial
-        {
-            trial.settle(accepted);
+        if let (Some(turn), Some(trial)) = (state.on_trial.take(), self.conversation.trial) {
+            trial.settle(turn, accepted);
         }
     }
 }
@@ -575,7 +581,9 @@ pub struct Trial(Mutex<Standing>);
 struct Standing {
     accepted: bool,
     rejections: u32,
-    /// Since when it is before a host.
+    /// Turns that were given.
+    turns: u64,
+    /// Since when it is before a host, where it is: the one that has the last turn.
     since: Option<Instant>,
 }
 
@@ -586,7 +594,7 @@ const REJECTIONS: u32 = 3;
 const TRIAL_LIMIT: Duration = Duration::from_secs(10);
 
 enum Turn {
-    Go,
+    Go(u64),
     Wait,
     Never,
 }
@@ -595,19 +603,23 @@ impl Trial {
     fn enter(&self) -> Turn {
         let mut standing = lock(&self.0);
         match standing.since {
-            _ if standing.accepted => Turn::Go,
+            _ if standing.accepted => Turn::Go(0),
             _ if standing.rejections >= REJECTIONS => Turn::Never,
             Some(since) if since.elapsed() < TRIAL_LIMIT => Turn::Wait,
             _ => {
                 standing.since = Some(Instant::now());
-                Turn::Go
+                standing.turns += 1;
+                Turn::Go(standing.turns)
             }
         }
     }
 
-    fn settle(&self, accepted: Option<bool>) {
+    fn settle(&self, turn: u64, accepted: Option<bool>) {
         let mut standing = lock(&self.0);
-        standing.since = None;
+        // A host that was given up waiting for does not end the turn of the one that came after it.
+        if turn == standing.turns {
+            standing.since = None;
+        }
         match accepted {
             Some(true) => standing.accepted = true,
             Some(false) => standing.rejections += 1,
@@ -701,6 +713,18 @@ mod tests {
         // One that has another password does not take it from the rest.
         others.iter().for_each(|host| assert!(!host.hears(&verdict("rejected"))));
         assert!((0..5).all(|_| host().reply() == said("p")));
+    }
+
+    #[test]
+    fn a_host_that_answers_after_its_turn_does_not_end_that_of_another() {
+        let trial = Trial::default();
+        let Turn::Go(first) = trial.enter() else { panic!("nobody was before it") };
+        lock(&trial.0).since = Instant::now().checked_sub(TRIAL_LIMIT);
+        let Turn::Go(second) = trial.enter() else { panic!("the first has had its time") };
+        trial.settle(first, None);
+        assert!(matches!(trial.enter(), Turn::Wait), "the second has not answered");
+        trial.settle(second, None);
+        assert!(matches!(trial.enter(), Turn::Go(_)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, HostReport, KeyTrust, Severity, ShownKey};
+use super::{Evidence, HostReport, KeyTrust, Severity, ShownKey, are_several};
 
 /// What is wrong across hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -179,7 +179,7 @@ impl Comparison {
         keys.sort_unstable();
         let mut shared: Vec<Vec<&Seen>> = keys
             .chunk_by(|one, other| one.fingerprint == other.fingerprint)
-            .filter(|hosts| hosts.iter().any(|seen| Some(&seen.machine) != hosts.first().map(|first| &first.machine)))
+            .filter(|hosts| are_several(hosts.iter().map(|seen| seen.machine.as_ref())))
             .map(<[&Seen]>::to_vec)
             .collect();
         shared.sort_by_key(|hosts| hosts.first().map(|seen| seen.index));

@@ -52,6 +52,13 @@ impl KeyTrust {
     }
 }
 
+/// Whether machines that show one key are more than one: that which is listed twice shares it with nobody.
+pub fn are_several<'a>(machines: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut machines = machines.into_iter();
+    let first = machines.next();
+    machines.any(|machine| Some(machine) != first)
+}
+
 /// The key that a host showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

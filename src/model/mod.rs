@@ -23,7 +23,7 @@ pub use fact::{FactRef, Facts, Why};
 pub use finding::{CheckInfo, Finding, Severity, Verdict};
 pub use fleet_finding::{FleetFinding, FleetFindingKind};
 pub use host::{BecomeMethod, Connection, Host};
-pub use host_key::{KeyTrust, ShownKey};
+pub use host_key::{KeyTrust, ShownKey, are_several};
 pub use kind::Kind;
 pub use nearest::nearest;
 pub use problem::{Complaint, Problem};

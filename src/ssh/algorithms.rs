@@ -52,40 +52,20 @@ const HOST_KEYS: [Algorithm; 6] = [
     Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
 ];
 
-const LEGACY_HOST_KEYS: [Algorithm; 1] = [Algorithm::Rsa { hash: None }];
+/// Of hosts, and of ours.
+const LEGACY_KEYS: [Algorithm; 1] = [Algorithm::Rsa { hash: None }];
 
-/// Signatures that prove who we are, by their names on the wire: the default of `PubkeyAcceptedAlgorithms`.
-const USER_KEYS: [&str; 16] = [
-    "ssh-ed25519-cert-v01@openssh.com",
-    "ecdsa-sha2-nistp256-cert-v01@openssh.com",
-    "ecdsa-sha2-nistp384-cert-v01@openssh.com",
-    "ecdsa-sha2-nistp521-cert-v01@openssh.com",
-    "sk-ssh-ed25519-cert-v01@openssh.com",
-    "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
-    "rsa-sha2-512-cert-v01@openssh.com",
-    "rsa-sha2-256-cert-v01@openssh.com",
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
-];
-
-const LEGACY_USER_KEYS: [&str; 2] = ["ssh-rsa-cert-v01@openssh.com", "ssh-rsa"];
-
-/// What an authority may have signed the certificate of a host with: the default of `CASignatureAlgorithms`.
-const AUTHORITY_SIGNATURES: [&str; 8] = [
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
+/// What a key may sign with, ours for a login and an authority's for the certificate of a host, best first: the default of `PubkeyAcceptedAlgorithms`, which has
+/// the certificates of such keys as well, and of `CASignatureAlgorithms`.
+const SIGNATURES: [Algorithm; 8] = [
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+    Algorithm::SkEd25519,
+    Algorithm::SkEcdsaSha2NistP256,
+    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
 ];
 
 /// Bits of the shortest RSA key that OpenSSH takes for a key at all, and the default of `RequiredRSASize`.
@@ -120,8 +100,8 @@ impl Default for Algorithms {
             macs: MACS.to_vec(),
             host_keys: HOST_KEYS.to_vec(),
             host_keys_chosen: false,
-            user_keys: owned(&USER_KEYS),
-            authority_signatures: owned(&AUTHORITY_SIGNATURES),
+            user_keys: user_keys(&SIGNATURES),
+            authority_signatures: SIGNATURES.iter().map(|algorithm| wire_name(algorithm, false)).collect(),
             rsa_bits: LEAST_RSA_BITS,
         }
     }
@@ -135,8 +115,8 @@ impl Algorithms {
             algorithms.kex.extend(LEGACY_KEX);
             algorithms.ciphers.extend(LEGACY_CIPHERS);
             algorithms.macs.extend(LEGACY_MACS);
-            algorithms.host_keys.extend(LEGACY_HOST_KEYS);
-            algorithms.user_keys.extend(owned(&LEGACY_USER_KEYS));
+            algorithms.host_keys.extend(LEGACY_KEYS);
+            algorithms.user_keys.extend(user_keys(&LEGACY_KEYS));
         }
         algorithms
     }
@@ -154,7 +134,7 @@ impl Algorithms {
         let key_named = |name: &str| {
             // A certificate goes by the key in it: certificates are asked for where an authority is known that signs them.
             let name = name.strip_suffix("-cert-v01@openssh.com").unwrap_or(name);
-            HOST_KEYS.iter().chain(&LEGACY_HOST_KEYS).find(|known| host_key_name(known) == name).cloned()
+            HOST_KEYS.iter().chain(&LEGACY_KEYS).find(|known| host_key_name(known) == name).cloned()
         };
         if let Some(list) = &settings.kex_algorithms {
             changed.kex = chosen("KexAlgorithms", list, &self.kex, |name| name.as_ref(), kex_named)?;
@@ -243,8 +223,12 @@ pub(super) fn rsa_bits(key: &KeyData) -> Option<u32> {
     u32::try_from(rest.len() * 8).ok()?.checked_add(8 - first.leading_zeros())
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
+/// What proves who we are: certificates of such keys, and the keys.
+fn user_keys(algorithms: &[Algorithm]) -> Vec<String> {
+    [true, false]
+        .into_iter()
+        .flat_map(|certified| algorithms.iter().map(move |algorithm| wire_name(algorithm, certified)))
+        .collect()
 }
 
 /// The name of a key, or of a certificate about it, on the wire.
@@ -267,7 +251,7 @@ pub(super) fn legacy_among<'a>(names: &'a [String]) -> Vec<&'a str> {
         LEGACY_KEX.iter().any(|known| known.as_ref() == *name)
             || LEGACY_CIPHERS.iter().any(|known| known.as_ref() == *name)
             || LEGACY_MACS.iter().any(|known| known.as_ref() == *name)
-            || LEGACY_HOST_KEYS.iter().any(|known| host_key_name(known) == *name)
+            || LEGACY_KEYS.iter().any(|known| host_key_name(known) == *name)
     };
     names.iter().map(String::as_str).filter(is_legacy).collect()
 }
