@@ -3,13 +3,19 @@
 //! Only what names variables of the same host is filled in. A template engine would know the rest of Jinja, but not Ansible's filters, lookups and variables,
 //! and a value that is almost what Ansible makes of it is worse than none.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use super::graph::Variable;
 use crate::model::Value;
 
-/// Templates in the variables of templates are filled in this deep.
+/// Templates in the variables of templates are filled in this deep, and brackets in an expression may stand as deep.
 const DEEPEST: usize = 16;
+
+/// How many templates may be filled in for one text, and how long it may become, in bytes: eight variables that each hold the next one eight times would fill the
+/// memory.
+const MOST_FILLED: usize = 1_000;
+const LONGEST: usize = 64 << 10;
 
 /// The host whose variables are filled in.
 pub(super) struct Context<'a> {
@@ -31,12 +37,25 @@ pub(super) fn is_template(text: &str) -> bool {
 /// # Errors
 /// Why that can't be done, to stand behind a colon.
 pub(super) fn fill(text: &str, context: &Context<'_>) -> Result<String, String> {
-    fill_at(text, context, 0)
+    fill_at(text, context, Work { depth: 0, filled: &Cell::new(0) })
 }
 
-fn fill_at(text: &str, context: &Context<'_>, depth: usize) -> Result<String, String> {
-    if depth > DEEPEST {
+/// How much was done for a text.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    /// Templates around this one.
+    depth: usize,
+    /// Templates in all.
+    filled: &'a Cell<usize>,
+}
+
+fn fill_at(text: &str, context: &Context<'_>, work: Work<'_>) -> Result<String, String> {
+    if work.depth > DEEPEST {
         return Err("the variables in it refer to each other without end".to_owned());
+    }
+    work.filled.set(work.filled.get() + 1);
+    if work.filled.get() > MOST_FILLED {
+        return Err(format!("it is made of more than {MOST_FILLED} templates"));
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -46,14 +65,19 @@ fn fill_at(text: &str, context: &Context<'_>, depth: usize) -> Result<String, St
         if !template.starts_with("{{") {
             return Err("it holds more than names of variables".to_owned());
         }
-        let mut parser = Parser { rest: &template[2..], context, depth };
+        let mut parser = Parser { rest: &template[2..], context, work, brackets: 0 };
         let value = parser.expression()?;
         parser.skip_space();
         rest = parser.rest.strip_prefix("}}").ok_or_else(|| parser.too_much())?;
-        out.push_str(&printed(value)?);
+        out = within(out + &printed(value)?)?;
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// The text, if it is not too long.
+fn within(text: String) -> Result<String, String> {
+    if text.len() > LONGEST { Err(format!("it comes to more than {} KiB", LONGEST >> 10)) } else { Ok(text) }
 }
 
 /// What an expression comes to: a value, or the name of what is not set.
@@ -83,7 +107,9 @@ fn printed(found: Found) -> Result<String, String> {
 struct Parser<'a, 'b> {
     rest: &'b str,
     context: &'b Context<'a>,
-    depth: usize,
+    work: Work<'b>,
+    /// Brackets around what is being read.
+    brackets: usize,
 }
 
 impl<'b> Parser<'_, 'b> {
@@ -108,6 +134,16 @@ impl<'b> Parser<'_, 'b> {
 
     /// Operands with `~` or, where both are text, `+` between them.
     fn expression(&mut self) -> Result<Found, String> {
+        self.brackets += 1;
+        if self.brackets > DEEPEST {
+            return Err(format!("its brackets stand more than {DEEPEST} deep"));
+        }
+        let found = self.operands();
+        self.brackets -= 1;
+        found
+    }
+
+    fn operands(&mut self) -> Result<Found, String> {
         let mut found = self.operand()?;
         loop {
             let plus = match () {
@@ -120,7 +156,7 @@ impl<'b> Parser<'_, 'b> {
             if plus && !(text(&found) && text(&other)) {
                 return Err("`+` stands between what is not text".to_owned());
             }
-            found = Found::text(printed(found)? + &printed(other)?);
+            found = Found::text(within(printed(found)? + &printed(other)?)?);
         }
     }
 
@@ -170,7 +206,9 @@ impl<'b> Parser<'_, 'b> {
     /// A value whose own templates are filled in.
     fn filled(&self, value: Value) -> Result<Found, String> {
         match value {
-            Value::String(text) if is_template(&text) => fill_at(&text, self.context, self.depth + 1).map(Found::text),
+            Value::String(text) if is_template(&text) => {
+                fill_at(&text, self.context, Work { depth: self.work.depth + 1, ..self.work }).map(Found::text)
+            }
             Value::Map(map) if map.contains_key("__ansible_vault") => {
                 Err("it needs a value that is encrypted with ansible-vault".to_owned())
             }
@@ -346,6 +384,25 @@ mod tests {
         ]);
         let find = |name: &str| variables.get(name);
         fill(text, &Context { name: "web01.example.com", file: Some(Path::new("/fleet/hosts")), find: &find })
+    }
+
+    #[test]
+    fn no_template_takes_more_than_a_little_of_stack_time_or_memory() {
+        for text in [format!("{{{{ {} }}}}", "(".repeat(100_000)), format!("{{{{ {} }}}}", "x|default(".repeat(100_000))] {
+            assert_eq!(filled(&text), Err("its brackets stand more than 16 deep".to_owned()));
+        }
+        let long = "a".repeat(1 << 10);
+        let variable = |text: String| Variable::new(text.into(), Origin { file: 0, line: 1 });
+        let mut variables: BTreeMap<String, Variable> =
+            (0..12).map(|at| (format!("v{at}"), variable(format!("{{{{ v{} }}}}", at + 1).repeat(8)))).collect();
+        variables.insert("v12".to_owned(), variable(String::new()));
+        variables.insert("long".to_owned(), variable(long));
+        let find = |name: &str| variables.get(name);
+        let context = Context { name: "h", file: None, find: &find };
+        assert!(fill("{{ v0 }}", &context).expect_err("8^12 of them").contains("more than 1000 templates"));
+        for text in ["{{ long }}".repeat(65), format!("{{{{ {}'' }}}}", "long ~ ".repeat(65))] {
+            assert_eq!(fill(&text, &context), Err("it comes to more than 64 KiB".to_owned()));
+        }
     }
 
     #[test]

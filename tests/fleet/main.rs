@@ -183,6 +183,27 @@ fn csv_differences(report: &Value, csv: &str) -> Vec<String> {
     differences
 }
 
+/// Scans an inventory in a directory of the test, recording the answers; what was printed, and the JSON report. None of these secrets is written or said.
+fn scan_quietly(directory: &Path, arguments: &[&str], secrets: &[&str]) -> (String, Value) {
+    let output = Command::new(env!("CARGO_BIN_EXE_fleetscan"))
+        .args(["scan", "--quiet", "--inventory", "inventory", "--record", "record", "--output", "json=report.json"])
+        .args(arguments)
+        .current_dir(directory)
+        .env_remove("SSH_AUTH_SOCK")
+        .stdin(Stdio::null())
+        .output()
+        .expect("fleetscan runs");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let json =
+        std::fs::read_to_string(directory.join("report.json")).unwrap_or_else(|error| panic!("no report ({error}): {said}"));
+    for secret in secrets {
+        let written = Command::new("grep").args(["-rlF", secret, "record", "report.json"]).current_dir(directory).output();
+        assert_eq!(String::from_utf8_lossy(&written.expect("grep runs").stdout), "", "a password was written down");
+        assert!(!said.contains(secret), "a password was said");
+    }
+    (said, serde_json::from_str(&json).expect("the JSON report is JSON"))
+}
+
 fn array(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
