@@ -46,7 +46,8 @@ pub(super) fn read_stdin(graph: &mut Graph) {
 
 fn read_at(graph: &mut Graph, path: &Path, depth: usize) {
     if !path.is_dir() {
-        return read_file(graph, path);
+        // What is named may be a pipe of the shell's, `-i <(program)`; one that lies in a directory would be waited for without end.
+        return read_file(graph, path, if depth == 0 { contents(path) } else { contents_of_file(path) });
     }
     let entries = match sorted_names(path) {
         Ok(entries) if depth < DEEPEST => entries,
@@ -77,8 +78,8 @@ fn whole_file_problem(graph: &mut Graph, path: &Path, complaint: Complaint) {
     graph.problem(Origin { file, line: 0 }, complaint);
 }
 
-fn read_file(graph: &mut Graph, path: &Path) {
-    let (bytes, executable) = match contents(path) {
+fn read_file(graph: &mut Graph, path: &Path, contents: Result<(Vec<u8>, bool), Complaint>) {
+    let (bytes, executable) = match contents {
         Ok(contents) => contents,
         Err(complaint) => return whole_file_problem(graph, path, complaint),
     };
@@ -103,8 +104,18 @@ fn read_text(graph: &mut Graph, file: usize, bytes: &[u8], format: Format) {
     }
 }
 
+/// The bytes of a file that was found and not named, and whether it may be executed.
+pub(super) fn contents_of_file(path: &Path) -> Result<(Vec<u8>, bool), Complaint> {
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            Err(Complaint::new("is neither a file nor a directory").hint("take it out of the directory"))
+        }
+        Ok(_) | Err(_) => contents(path),
+    }
+}
+
 /// The bytes of a file, and whether it may be executed.
-pub(super) fn contents(path: &Path) -> Result<(Vec<u8>, bool), Complaint> {
+fn contents(path: &Path) -> Result<(Vec<u8>, bool), Complaint> {
     let read = || -> io::Result<(Vec<u8>, bool)> {
         let file = File::open(path)?;
         let executable = is_executable(&file.metadata()?);

@@ -152,6 +152,7 @@ fn run(path: &Path, arguments: &[&str], limits: Limits, until: Instant) -> Resul
     let output = child.stdout.take().map(|stream| beside(stream, move |stream| first(stream, limits.bytes)));
     let errors = child.stderr.take().map(|stream| beside(stream, last));
     let result = wait(&mut child, output, until);
+    let took = started.elapsed().as_secs_f32().round().max(1.0);
     if result.is_err() {
         // It may have ended by itself in the meantime. What it started and left behind ends when nobody reads what it prints.
         let _ = child.kill();
@@ -161,7 +162,7 @@ fn run(path: &Path, arguments: &[&str], limits: Limits, until: Instant) -> Resul
     let (output, status) = match result {
         Ok(ended) => ended,
         Err(Stopped::TooSlow) => {
-            let message = format!("the program did not end within {} s", started.elapsed().as_secs_f32().ceil());
+            let message = format!("the program did not end within {took} s");
             return Err(with_errors(Complaint::new(message), &errors));
         }
         Err(Stopped::TooMuch) => {

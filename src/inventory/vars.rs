@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::directory::{contents, decode, sorted_names};
+use super::directory::{contents_of_file, decode, sorted_names};
 use super::graph::{Graph, Origin, Variables};
 use super::node::Kind;
 use super::yaml::Syntax;
@@ -142,7 +142,7 @@ fn problem(graph: &mut Graph, path: &Path, complaint: Complaint) {
 fn read_file(graph: &mut Graph, path: &Path, layer: &mut Layer) {
     let file = graph.file(path);
     let whole = Origin { file, line: 0 };
-    let bytes = match contents(path) {
+    let bytes = match contents_of_file(path) {
         Ok((bytes, _)) => bytes,
         Err(complaint) => return graph.problem(whole, complaint),
     };

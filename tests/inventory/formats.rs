@@ -311,6 +311,19 @@ fn variables_of_a_directory_that_everybody_may_write_to_are_left_alone() {
 }
 
 #[test]
+fn a_pipe_in_a_directory_is_an_error_and_not_waited_for() {
+    for place in ["inv/pipe", "inv/group_vars/all"] {
+        let directory = files(&[("inv/hosts", "h1\n"), ("inv/group_vars/other.yml", "x: 1\n")]);
+        let made = std::process::Command::new("mkfifo").arg(directory.path().join(place)).status().unwrap();
+        assert!(made.success());
+        let output = fleetscan(directory.path(), &["inventory", "-i", "inv", "--list"], "");
+        assert_eq!(output.status.code(), Some(2));
+        let said = text(&output.stderr);
+        assert!(said.contains(&format!("{place}: is neither a file nor a directory")), "{said}");
+    }
+}
+
+#[test]
 fn hosts_that_cannot_be_scanned_are_listed_and_it_is_said_why() {
     let directory = files(&[("hosts", "ok\nwin ansible_connection=winrm\n")]);
     let output = fleetscan(directory.path(), &["inventory", "-i", "hosts", "--hosts"], "");
