@@ -78,7 +78,9 @@ fn plain(words: &[String]) -> bool {
 }
 
 /// Arguments as sudoers(5) wants them. sudo joins the words of a call with spaces and compares the whole with a shell pattern, so a space within a word and
-/// an empty word are only told from what stands between words by their `\`; `None` for what cannot be written down.
+/// an empty word are only told from what stands between words by their `\`; `None` for what cannot be written down. Not
+/// so the other way round: whoever holds a rule may join words of the call, so no word may do more when others stand in it. An alternative of a pattern stands in
+/// a group.
 fn joined(words: &[String]) -> Option<String> {
     let mut text = String::new();
     let mut before: Option<&String> = None;
@@ -103,8 +105,7 @@ fn joined(words: &[String]) -> Option<String> {
     Some(text)
 }
 
-/// A word in quotes where doas.conf(5) would take it apart otherwise.
-/// A word as doas.conf(5) wants it.
+/// A word as doas.conf(5) wants it: in quotes where it would be taken apart otherwise.
 pub fn doas_word(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@%+,".contains(letter);
     if !word.is_empty() && word.chars().all(plain) {
