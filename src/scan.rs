@@ -20,7 +20,7 @@ use crate::journal::{Journal, JournalError};
 use crate::local;
 use crate::model::{
     BecomeMethod, Connection, Evidence, FactRef, Failure, FleetReport, Host, HostReport, Outcome, Privilege, Reason, ScanEvent,
-    Secret, Status, with_causes,
+    Secret, Status, counted, with_causes,
 };
 use crate::probe::{self, FrameReader, OutputLimits, Plan, Recorded, Transcript, facts, write_record};
 use crate::ssh::{Engine, Resolver, Session, Unresolved, Witness};
@@ -170,7 +170,7 @@ pub async fn run(
             Some(done) = tasks.join_next_with_id() => {
                 let done = finished(done, &mut running);
                 let Done { row, .. } = done;
-                withheld += usize::from(done.withheld);
+                withheld += u64::from(done.withheld);
                 rejected.extend(done.rejected.then(|| format!("`{}`", row.name)));
                 unrecorded.extend(done.unrecorded);
                 if let Err(error) = finish(row, journal, &mut report, events) {
@@ -189,7 +189,7 @@ pub async fn run(
     }
     warnings.extend(unrecorded.listed("; ").map(|hosts| format!("not recorded: {hosts}")));
     if withheld > 0 {
-        let hosts = if withheld == 1 { "1 host".to_owned() } else { format!("{withheld} hosts") };
+        let hosts = counted(withheld, "host");
         warnings.push(format!(
             "the password of sudo was not sent to {hosts}: others had not accepted it, and it might lock the account"
         ));

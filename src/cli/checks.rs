@@ -9,7 +9,7 @@ use super::args::CheckArgs;
 use super::error::Error;
 use super::{ExitStatus, print, vocabulary};
 use crate::check::{Check, CheckSet, FUNCTIONS, Source};
-use crate::model::nearest;
+use crate::model::{counted, nearest};
 
 /// Look at the checks.
 #[derive(Debug, Args)]
@@ -108,7 +108,13 @@ fn lint(directory: PathBuf) -> Result<ExitStatus, Error> {
         }
     }
     let examples: usize = set.checks().iter().map(|check| check.examples.len()).sum();
-    let _ = writeln!(text, "{} checks, {examples} examples, {} faults", set.checks().len(), faults.len());
+    let _ = writeln!(
+        text,
+        "{}, {}, {}",
+        counted(set.checks().len() as u64, "check"),
+        counted(examples as u64, "example"),
+        counted(faults.len() as u64, "fault")
+    );
     print(&text)?;
     Ok(if faults.is_empty() { ExitStatus::Clean } else { ExitStatus::Findings })
 }

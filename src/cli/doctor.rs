@@ -10,7 +10,7 @@ use super::scan::{ConnectionArgs, options, runtime};
 use super::{ExitStatus, print};
 use crate::command::{Fragment, ReadOnlyCommand, Rights, STEP_LIMIT, Step};
 use crate::inventory::Given;
-use crate::model::{Host, Reason, Status, Why, escape};
+use crate::model::{Host, Reason, Status, Why, counted, escape};
 use crate::probe::Plan;
 use crate::scan::{self, Examined};
 
@@ -109,7 +109,7 @@ fn table(hosts: &[Host], lines: &[Line]) -> String {
         text.push_str(&format!("{name:width$}  {stage:12}  {}{mend}\n", escape(cause, 600)));
     }
     let counts: Vec<String> = counts.into_iter().map(|(stage, count)| format!("{stage} {count}")).collect();
-    text.push_str(&format!("\n{} hosts: {}\n", hosts.len(), counts.join(", ")));
+    text.push_str(&format!("\n{}: {}\n", counted(hosts.len() as u64, "host"), counts.join(", ")));
     text
 }
 

@@ -13,7 +13,7 @@ use super::ssh::{SshArgs, needs};
 use super::{ExitStatus, print};
 use crate::command::{Become, Script};
 
-use crate::model::{Connection, Host};
+use crate::model::{Connection, Host, counted};
 use crate::probe::Plan;
 use crate::ssh::{Route, Target};
 
@@ -43,10 +43,10 @@ impl PlanArgs {
         needs(&resolver, &hosts)?;
         let become_of = |host: &Host| self.privilege.of(host);
         let mut text = format!(
-            "# {} hosts, {} checks, {} commands; nothing is contacted\n\n",
-            hosts.len(),
-            checks.checks().len(),
-            plan.steps().len()
+            "# {}, {}, {}; nothing is contacted\n\n",
+            counted(hosts.len() as u64, "host"),
+            counted(checks.checks().len() as u64, "check"),
+            counted(plan.steps().len() as u64, "command")
         );
         for host in &hosts {
             let place = match host.connection {

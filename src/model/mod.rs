@@ -3,6 +3,7 @@
 //! Pure data: no I/O, no runtime, nothing but `std` and `serde`.
 
 mod causes;
+mod count;
 mod evidence;
 mod fact;
 mod finding;
@@ -18,6 +19,7 @@ mod value;
 mod variables;
 
 pub use causes::with_causes;
+pub use count::{counted, number};
 pub use evidence::{Evidence, escape};
 pub use fact::{FactRef, Facts, Why};
 pub use finding::{CheckInfo, Finding, Severity, Verdict};

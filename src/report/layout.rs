@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar;
 
 use crate::model::Severity;
+pub(super) use crate::model::{counted, number};
 
 /// The columns that text takes on a terminal: the sum of its characters, as most terminals count.
 pub(super) fn columns(text: &str) -> usize {
@@ -71,24 +72,6 @@ fn first_line(text: &str, width: usize) -> &str {
         Some(space) if space > 0 => fitting.get(..space).unwrap_or(fitting),
         _ => fitting,
     }
-}
-
-/// `1234567` as `1,234,567`.
-pub(super) fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 host`, `2 hosts`.
-pub(super) fn counted(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", number(count), if count == 1 { "" } else { "s" })
 }
 
 /// `part` of `whole` in per cent, rounded so that only all is 100 and only nothing is 0.

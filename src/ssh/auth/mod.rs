@@ -37,7 +37,7 @@ use self::agent::Held;
 use self::keys::{KeyFile, with_suffix};
 use self::offers::Offers;
 use super::{Login, Method, Target};
-use crate::model::{Failure, Reason, Secret};
+use crate::model::{Failure, Reason, Secret, counted};
 use crate::ssh_config::AgentSocket;
 
 /// The key files that OpenSSH looks for below `~/.ssh`, best first.
@@ -302,7 +302,7 @@ impl Credentials {
 
     /// Asks for a passphrase until it is right; nothing is the answer of somebody who doesn't have it.
     fn ask(&mut self, path: &Path, hosts: usize, ask: &Asker) -> Option<Secret> {
-        let hosts = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
+        let hosts = counted(hosts as u64, "host");
         let mut wrong = "";
         for _ in 0..QUESTIONS {
             let question = format!("{wrong}Passphrase for the key `{}` of {hosts}: ", path.display());
