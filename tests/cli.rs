@@ -36,6 +36,8 @@ fn wrong_input_of_every_kind_is_one_error_that_names_it_and_exit_status_2_and_no
     fs::write(path.join("good"), "web01 ansible_host=192.0.2.1\n").expect("written");
     fs::create_dir(path.join("packs")).expect("made");
     fs::write(path.join("packs/a.yaml"), "checks:\n- id: x\n  nonsense: true\n").expect("written");
+    fs::create_dir(path.join("lists")).expect("made");
+    fs::write(path.join("lists/a.yaml"), "# A list.\n- id: x\n").expect("written");
     fs::write(path.join("broken-key"), "not a key\n").expect("written");
     for (arguments, said) in [
         (vec!["scan"], vec!["--inventory"]),
@@ -47,7 +49,9 @@ fn wrong_input_of_every_kind_is_one_error_that_names_it_and_exit_status_2_and_no
         (vec!["scan", "-i", "good", "--checks", "nowhere"], vec!["nowhere"]),
         (vec!["scan", "-i", "good", "-o", "json"], vec!["json", "FORMAT=PATH"]),
         (vec!["scan", "-i", "good", "-o", "pdf=x"], vec!["pdf"]),
-        (vec!["scan", "-i", "good", "-o", "json=no/such/dir/x.json"], vec!["no/such/dir/x.json"]),
+        (vec!["scan", "-i", "good", "-o", "json=no/such/dir/x.json"], vec!["no/such/dir/x.json", "mkdir -p no/such/dir"]),
+        (vec!["scan", "-i", "good", "--checks", "lists"], vec!["lists/a.yaml:2", "a list of checks below `checks:`"]),
+        (vec!["scan", "-i", "good", "--record", "packs"], vec!["packs", "it is not empty"]),
         (vec!["scan", "-i", "good", "--private-key", "nowhere"], vec!["nowhere"]),
         (vec!["scan", "-i", "good", "--private-key", "broken-key"], vec!["broken-key"]),
         (vec!["scan", "-i", "good", "--known-hosts", "nowhere"], vec!["nowhere"]),
@@ -75,7 +79,7 @@ fn wrong_input_of_every_kind_is_one_error_that_names_it_and_exit_status_2_and_no
         .expect("readable")
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
-    assert_eq!(left.len(), 4, "something was left behind: {left:?}");
+    assert_eq!(left.len(), 5, "something was left behind: {left:?}");
 }
 
 #[test]

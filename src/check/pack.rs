@@ -170,8 +170,14 @@ impl CheckSet {
                 Ok(pack) => pack,
                 Err(error) => {
                     let line = error.location().map_or(0, |location| location.line());
-                    let message = error.without_snippet().to_string();
-                    faults.push(PackFault { file, line, message: without_place(&message) });
+                    let message = match without_place(&error.without_snippet().to_string()) {
+                        // The words of the parser, where the file begins with something else than a map.
+                        message if message == "expected mapping start" && line <= first_line(&text) => {
+                            "a pack is a map: a list of checks below `checks:`, and perhaps defaults below `params:`".to_owned()
+                        }
+                        message => message,
+                    };
+                    faults.push(PackFault { file, line, message });
                     continue;
                 }
             };
@@ -372,6 +378,12 @@ fn compile(
         tags: tags.into_iter().collect(),
     };
     Ok(Check { info: Arc::new(info), file: file.to_owned(), line, sources, examples, applies, rule, review })
+}
+
+/// The line of the first thing that is no comment, from 1.
+fn first_line(text: &str) -> u64 {
+    let said = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    text.lines().take_while(|line| !said(line)).count() as u64 + 1
 }
 
 /// The first line of a parser's message, without the place that the fault names already.

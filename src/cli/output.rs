@@ -9,7 +9,7 @@ use super::error::Error;
 use super::{ExitStatus, warn};
 use crate::journal::Journal;
 use crate::model::{FleetReport, with_causes};
-use crate::report::{FORMATS, Output, Sink, Terminal, open_all, write_all, write_terminal};
+use crate::report::{Output, OutputError, Sink, Terminal, open_all, write_all, write_terminal};
 
 /// Which reports, and what counts.
 #[derive(Debug, Args)]
@@ -33,24 +33,24 @@ pub(super) struct Reports {
 impl OutputArgs {
     /// Opens every destination, before anything else is done.
     pub(super) fn open(&self) -> Result<Reports, Error> {
+        let fault = |error: &OutputError| format!("{} ({})", with_causes(error), error.hint());
         let mut faults = Vec::new();
         let mut outputs: Vec<Output> = Vec::new();
         for text in &self.output {
             match text.parse() {
                 Ok(output) => outputs.push(output),
-                Err(error) => faults.push(with_causes(&error)),
+                Err(error) => faults.push(fault(&error)),
             }
         }
         let stdout_taken = outputs.iter().any(Output::is_stdout);
         let sinks = open_all(outputs).unwrap_or_else(|errors| {
-            faults.extend(errors.iter().map(|error| with_causes(error)));
+            faults.extend(errors.iter().map(fault));
             Vec::new()
         });
         if faults.is_empty() {
             return Ok(Reports { sinks, fail_on: self.fail_on, stdout_taken });
         }
-        let formats: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-        Err(Error::new(faults.join("\n  ")).hint(format!("an output is FORMAT=PATH; formats are {}", formats.join(", "))))
+        Err(Error::new(faults.join("\n  ")))
     }
 }
 
