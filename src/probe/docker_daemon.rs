@@ -3,7 +3,7 @@
 //! dockerd refuses to start when an option stands in both, so at most one of them says something; `docker.differences` compares the result with what the
 //! daemon itself answers, which tells where a file was edited after the start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
@@ -264,6 +264,10 @@ fn daemons(input: &Input<'_>) -> Result<Vec<Daemon>, Why> {
     }
     // Without a command line it ended while it was looked at.
     daemons.retain(|daemon| !daemon.arguments.is_empty());
+    // A daemon that starts a program is two for a moment: the copy is still called as it is. No two of one user run with the same arguments otherwise, for one
+    // socket and one file with the process number serve one daemon.
+    let mut seen = BTreeSet::new();
+    daemons.retain(|daemon| seen.insert((daemon.uid, daemon.contained, daemon.arguments.clone())));
     for daemon in &mut daemons {
         daemon.options = command_line(&daemon.arguments);
     }
@@ -629,6 +633,20 @@ mod tests {
 
     fn of(facts: &Facts, field: &str) -> Value {
         facts.value("docker.config").expect("known").field(field).expect("a field").clone()
+    }
+
+    #[test]
+    fn a_daemon_that_is_just_starting_a_program_is_one_daemon() {
+        let daemon = process(&["-H", "fd://"]);
+        let copy = daemon.replace("612", "9001");
+        let count = |text: String| {
+            let facts = with(&text, answered_with("", NO_FILES, 2));
+            let daemons = facts.value("docker.daemons").expect("known").as_list().expect("a list").len();
+            (daemons, facts.value("docker.config").is_ok())
+        };
+        assert_eq!(count(format!("{daemon}{copy}")), (1, true));
+        assert_eq!(count(format!("{daemon}{}", copy.replace("fd://", "unix:///run/other.sock"))), (2, false));
+        assert_eq!(count(format!("{daemon}{}", copy.replace("Uid:\t0\t0", "Uid:\t0\t1000"))).0, 2);
     }
 
     #[test]
