@@ -63,7 +63,7 @@ pub(super) struct ConnectionArgs {
     pub(super) deadline: Option<Duration>,
     #[command(flatten)]
     pub(super) host_keys: HostKeyArgs,
-    /// Record the answers of every host in a directory, for `fleetscan replay`
+    /// Record the answers of every host in a new or empty directory, for `fleetscan replay`
     #[arg(long, value_name = "DIR")]
     pub(super) record: Option<PathBuf>,
     /// No progress on standard error
